@@ -1,0 +1,80 @@
+"""Bars, and the answer to a question for history."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from msgspec import Struct
+
+from tickloom.model.interval import Interval
+from tickloom.model.provider import Timeliness
+
+
+class PriceAdjustment(StrEnum):
+    """Which corporate actions the prices of a series already account for."""
+
+    NONE = "none"
+    SPLITS = "splits"
+    ALL = "all"
+
+
+class Bar(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Open, high, low and close of one interval.
+
+    Attributes:
+        timestamp: Begin of the interval, aware UTC; for a day the venue's midnight.
+        open_price: First price.
+        high_price: Highest price.
+        low_price: Lowest price.
+        close_price: Last price.
+        volume: Units traded; ``None`` where the venue gives none, as for FX.
+        adjusted_close: ``close_price`` adjusted by splits and dividends.
+        trade_count: Number of trades.
+        vwap: Average price weighted by volume.
+    """
+
+    timestamp: datetime
+    open_price: Decimal
+    high_price: Decimal
+    low_price: Decimal
+    close_price: Decimal
+    volume: int | None = None
+    adjusted_close: Decimal | None = None
+    trade_count: int | None = None
+    vwap: Decimal | None = None
+
+
+class HistoricalData(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The bars of one symbol in a range of dates.
+
+    Attributes:
+        symbol: Canonical, in capitals.
+        interval: Length of each bar.
+        start_date: First day asked for, in the venue's calendar.
+        end_date: Last day asked for, inclusive.
+        provider: Name of the provider that answered.
+        received_at: When we got the answer, aware UTC.
+        data_points: Oldest first; empty only where the venue had no session in the range.
+        timeliness: How fresh the provider's values are.
+        adjustment: What the prices account for.
+        currency: ISO 4217 code, or GBp, ILA, ZAc for minor units.
+        exchange: The venue as the provider names it.
+        fallback_from: The provider that should have answered, where another one did.
+        fallback_reason: Why it did not.
+    """
+
+    symbol: str
+    interval: Interval
+    start_date: date
+    end_date: date
+    provider: str
+    received_at: datetime
+    data_points: tuple[Bar, ...]
+    timeliness: Timeliness
+    adjustment: PriceAdjustment = PriceAdjustment.NONE
+    currency: str | None = None
+    exchange: str | None = None
+    fallback_from: str | None = None
+    fallback_reason: str | None = None
