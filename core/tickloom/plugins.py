@@ -127,7 +127,7 @@ class _Loader:
             self._activate(point, line)
         except TickloomError as error:
             line.reason = str(error)
-        except BaseException as error:  # noqa: BLE001 - a plugin may even call sys.exit at import
+        except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 raise
             line.reason = f"{type(error).__name__}: {error}"
@@ -155,7 +155,9 @@ class _Loader:
                 plugin, "tickloom_validators", Validator, self.plugins.validators, settings
             ),
         )
-        for role, (registry, found) in zip(("provider", "notifier", "validator"), taken, strict=True):
+        for role, (registry, found) in zip(
+            ("provider", "notifier", "validator"), taken, strict=True
+        ):
             registry.update(found)
             offers.extend(f"{role} {name}" for name in found)
         line.offers = tuple(offers)
@@ -236,5 +238,3 @@ def _checked_info(provider: Any) -> ProviderInfo:
     if not isinstance(info, ProviderInfo):
         raise PluginError("the provider's info is no ProviderInfo", found=info)
     return info
-
-

@@ -124,7 +124,9 @@ def _secret(value: Any, path: tuple[str, ...], origin: Origin) -> Secret:
     ((source, name),) = value.items()
     if source not in {"env", "file"} or not isinstance(name, str):
         raise ConfigError(f"{where} cannot be used", found=source, expected=wanted)
-    text = _from_variable(name, where, origin) if source == "env" else _from_file(name, where, origin)
+    text = (
+        _from_variable(name, where, origin) if source == "env" else _from_file(name, where, origin)
+    )
     if not text:
         raise ConfigError(f"{where} is empty", found=name, expected="a text in it")
     return Secret(text)
@@ -144,7 +146,9 @@ def _from_file(name: str, where: str, origin: Origin) -> str:
         return (origin.folder / name).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise ConfigError(f"{where} is missing: the file {name} cannot be read", found=reason) from None
+        raise ConfigError(
+            f"{where} is missing: the file {name} cannot be read", found=reason
+        ) from None
 
 
 def _path(value: Any, origin: Origin) -> Path:

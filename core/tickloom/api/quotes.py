@@ -1,0 +1,118 @@
+"""Quotes, history and companies over REST."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from litestar import Response, get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import Parameter
+from msgspec import Meta, Struct
+
+from tickloom.api.problems import may_fail
+from tickloom.manager import MarketDataManager
+from tickloom.model import Company, HistoricalData, Quote, encode_json
+from tickloom.questions import parse_date
+
+JSON = "application/json"
+
+Symbol = Annotated[
+    str,
+    Parameter(description="A symbol such as AAPL, BRK.B, EURUSD=X or SIM.ACME; in any case."),
+]
+
+
+class QuotesRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Symbols to be quoted in one request."""
+
+    symbols: Annotated[
+        list[str], Meta(description="At least one; see server.max_symbols for the most.")
+    ]
+
+
+class SymbolError(Struct, frozen=True, kw_only=True):
+    """Why one symbol of a request has no quote."""
+
+    symbol: str
+    code: str
+    message: str
+
+
+class QuotesAnswer(Struct, frozen=True, kw_only=True):
+    """The quotes in the order asked for, and why the others are missing."""
+
+    quotes: list[Quote]
+    errors: list[SymbolError]
+
+
+def quote_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
+    """Return the routes that answer with prices."""
+
+    @get(
+        "/quotes/{symbol:str}",
+        operation_id="getQuote",
+        summary="The newest quote of one symbol",
+        tags=["market data"],
+        responses=may_fail(400, 404, 503),
+    )
+    async def get_quote(symbol: Symbol) -> Response[Quote]:
+        return _json(await manager.get_quote_json(symbol))
+
+    @post(
+        "/quotes",
+        operation_id="getQuotes",
+        summary="The newest quotes of many symbols",
+        description="Symbols that nobody could answer are explained in `errors`.",
+        tags=["market data"],
+        status_code=200,
+        responses=may_fail(400, 503),
+    )
+    async def get_quotes(data: QuotesRequest) -> Response[QuotesAnswer]:
+        found = await manager.get_multiple_quotes(data.symbols)
+        errors = [
+            SymbolError(symbol=symbol, code=error.code, message=str(error))
+            for symbol, error in found.errors.items()
+        ]
+        return _json(encode_json(QuotesAnswer(quotes=list(found), errors=errors)))
+
+    @get(
+        "/historical/{symbol:str}",
+        operation_id="getHistoricalData",
+        summary="Bars in a range of dates",
+        tags=["market data"],
+        responses=may_fail(400, 404, 503),
+    )
+    async def get_historical(
+        symbol: Symbol,
+        start_date: Annotated[str, Parameter(description="First day, YYYY-MM-DD.")],
+        end_date: Annotated[
+            str | None, Parameter(description="Last day, inclusive; absent = today in UTC.")
+        ] = None,
+        interval: Annotated[
+            str, Parameter(description="1s, 1m, 2m, 5m, 15m, 30m, 1h, 1d, 1wk or 1mo.")
+        ] = "1d",
+        adjusted: Annotated[
+            str, Parameter(description="What prices account for: none, splits or all.")
+        ] = "none",
+    ) -> Response[HistoricalData]:
+        start = parse_date(start_date, "start_date")
+        end = parse_date(end_date, "end_date") if end_date else manager.clock.now().date()
+        history = await manager.get_historical_data(symbol, start, end, interval, adjusted)
+        return _json(encode_json(history))
+
+    @get(
+        "/company/{symbol:str}",
+        operation_id="getCompany",
+        summary="What stands behind a symbol",
+        tags=["market data"],
+        responses=may_fail(400, 404, 503),
+    )
+    async def get_company(symbol: Symbol) -> Response[Company]:
+        return _json(encode_json(await manager.get_company_info(symbol)))
+
+    return [get_quote, get_quotes, get_historical, get_company]
+
+
+def _json(body: bytes) -> Response[Any]:
+    # The model has its own encoder: prices are JSON numbers with all their digits.
+    return Response(body, media_type=JSON)

@@ -1,0 +1,248 @@
+"""The stream over WebSocket and Server-Sent Events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from litestar import WebSocket, get, websocket
+from litestar.handlers import HTTPRouteHandler, WebsocketRouteHandler
+from litestar.params import Parameter
+from litestar.response import Stream
+from msgspec.json import encode
+
+from tickloom import __version__
+from tickloom.api.problems import may_fail
+from tickloom.errors import (
+    RequestError,
+    TickloomError,
+    TooManyConnections,
+    TooManySymbols,
+    verbatim,
+)
+from tickloom.manager import MarketDataManager
+from tickloom.model import is_glob, parse_glob
+from tickloom.security import KeyRing
+from tickloom.stream import Connection, Session, SessionRules, WireFormat
+from tickloom.stream.protocol import Failure
+
+PATHS = ["/", "/ws", "/api/v1/market-data/stream"]
+_KEEP_ALIVE_S = 15.0
+_BAD_REQUEST, _UNAUTHENTICATED, _SLOW, _TOO_MANY = 4400, 4401, 4408, 4429
+
+
+class StreamServer:
+    """Joins sockets to sessions, and knows how many there are."""
+
+    def __init__(self, manager: MarketDataManager, ring: KeyRing) -> None:
+        self._manager = manager
+        self._ring = ring
+        self._hub = manager.stream_manager.hub
+        self._limits = manager.settings.stream
+        self.closing = asyncio.Event()
+
+    def _rules(self) -> SessionRules:
+        manager = self._manager
+        return SessionRules(
+            server=f"tickloom {__version__}",
+            clock=manager.clock,
+            snapshot=manager.cache_manager.quotes.latest,
+            refuse=self._refusal,
+            troubles=manager.stream_manager.feeds.troubles,
+            authenticate=self._ring.user_of if self._ring.required else None,
+            max_symbols=self._limits.max_symbols,
+            max_message_bytes=self._limits.max_message_bytes,
+            messages_per_s=self._limits.messages_per_s,
+        )
+
+    def _refusal(self, symbol: str) -> TickloomError | None:
+        try:
+            self._manager.router.candidates(symbol)
+        except TickloomError as error:
+            return error
+        return None
+
+    def check_room(self) -> None:
+        """Refuse a connection beyond the most.
+
+        Raises:
+            TooManyConnections: There are ``stream.max_connections`` already.
+        """
+        if len(self._hub.connections) >= self._limits.max_connections:
+            raise TooManyConnections(
+                "the server holds as many connections as it may",
+                expected=f"at most {self._limits.max_connections}",
+            )
+
+    async def serve(self, socket: WebSocket[Any, Any, Any]) -> None:
+        """Serve one WebSocket until either side ends it."""
+        await socket.accept()
+        try:
+            form = _format(socket.query_params.get("format", WireFormat.JSON))
+            self.check_room()
+        except RequestError as error:
+            code = _TOO_MANY if isinstance(error, TooManyConnections) else _BAD_REQUEST
+            await _send(socket, WireFormat.JSON, _failure(error))
+            await socket.close(code=code, reason=error.code)
+            return
+        connection = Connection(form, self._limits.buffer_bytes)
+        user = self._ring.user_of_headers(socket.headers) if self._ring.required else None
+        session = Session(self._hub, connection, self._rules(), user)
+        session.open()
+        reader = asyncio.create_task(self._read(socket, session, connection), name="stream reader")
+        writer = asyncio.create_task(self._write(socket, connection), name="stream writer")
+        try:
+            await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            session.close()
+            for task in (reader, writer):
+                task.cancel()
+            await asyncio.gather(reader, writer, return_exceptions=True)
+
+    async def _read(
+        self, socket: WebSocket[Any, Any, Any], session: Session, connection: Connection
+    ) -> None:
+        deadline = self._limits.auth_timeout_s if session.needs_authentication else None
+        try:
+            async with asyncio.timeout(deadline) as limit:
+                while (data := await _receive(socket)) is not None:
+                    if not session.handle(data):
+                        await socket.close(code=_TOO_MANY, reason="too many messages")
+                        return
+                    if not session.needs_authentication:
+                        limit.reschedule(None)
+                    await connection.caught_up()
+        except TimeoutError:
+            message = f"no authentication within {deadline:g} s"
+            await _send(socket, connection.form, Failure(code=408, message=message))
+            await socket.close(code=_UNAUTHENTICATED, reason="authentication timeout")
+
+    async def _write(self, socket: WebSocket[Any, Any, Any], connection: Connection) -> None:
+        try:
+            while True:
+                frames = await connection.take()
+                async with asyncio.timeout(self._limits.write_timeout_s):
+                    for frame in frames:
+                        await _send_frame(socket, connection.form, frame)
+        except TimeoutError:
+            # The close frame waits behind what the client does not read; this only begins it.
+            async with asyncio.timeout(1):
+                await socket.close(code=_SLOW, reason="too slow")
+
+    def check_servable(self, patterns: list[str]) -> None:
+        """Refuse a list of symbols and patterns as a whole.
+
+        Raises:
+            TooManySymbols: There are more than ``stream.max_symbols``.
+            UnknownSymbol: Nobody serves one of them.
+        """
+        if len(patterns) > self._limits.max_symbols:
+            raise TooManySymbols(
+                "too many symbols on this connection",
+                found=verbatim(f"{len(patterns)} symbols"),
+                expected=f"at most {self._limits.max_symbols}",
+            )
+        for pattern in patterns:
+            if not is_glob(pattern):
+                self._manager.router.candidates(pattern)
+
+    def events(self, patterns: list[str]) -> AsyncIterator[bytes]:
+        """Subscribe for Server-Sent Events and return the body.
+
+        Raises:
+            TooManyConnections: The server is full.
+        """
+        self.check_room()
+        connection = Connection(WireFormat.JSON, self._limits.buffer_bytes)
+        session = Session(self._hub, connection, self._rules(), user="")
+        session.open()
+        request = {"type": "subscribe", "symbols": patterns}
+        session.handle(encode(request).decode())
+        return self._events(connection, session)
+
+    async def _events(self, connection: Connection, session: Session) -> AsyncIterator[bytes]:
+        closing = asyncio.create_task(self.closing.wait(), name="stream events end")
+        try:
+            while not self.closing.is_set():
+                taking = asyncio.create_task(connection.take(), name="stream events")
+                try:
+                    await asyncio.wait(
+                        {taking, closing},
+                        timeout=_KEEP_ALIVE_S,
+                        return_when=asyncio.FIRST_COMPLETED,
+                    )
+                    frames = taking.result() if taking.done() else []
+                finally:
+                    taking.cancel()
+                yield b"".join(b"data: " + frame + b"\n\n" for frame in frames) or b": idle\n\n"
+        finally:
+            closing.cancel()
+            session.close()
+
+
+def stream_routes(server: StreamServer) -> list[WebsocketRouteHandler]:
+    """Return the WebSocket route, the same one at all its paths."""
+
+    @websocket(PATHS)
+    async def stream(socket: WebSocket[Any, Any, Any]) -> None:
+        await server.serve(socket)
+
+    return [stream]
+
+
+def event_routes(server: StreamServer) -> list[HTTPRouteHandler]:
+    """Return the route of the Server-Sent Events."""
+
+    @get(
+        "/stream/sse",
+        operation_id="streamEvents",
+        summary="The stream as Server-Sent Events",
+        description="Each event's data is one message of the stream protocol.",
+        tags=["streaming"],
+        media_type="text/event-stream",
+        responses=may_fail(400, 404),
+    )
+    async def events(
+        symbols: Annotated[
+            str, Parameter(description="Symbols and patterns with commas between: AAPL,SIM.*")
+        ],
+    ) -> Stream:
+        patterns = [parse_glob(text.strip()) for text in symbols.split(",")]
+        server.check_servable(patterns)
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return Stream(
+            server.events(patterns), media_type="text/event-stream; charset=utf-8", headers=headers
+        )
+
+    return [events]
+
+
+def _format(text: str) -> WireFormat:
+    try:
+        return WireFormat(text)
+    except ValueError:
+        raise RequestError("unknown format", found=text, expected="json or msgpack") from None
+
+
+def _failure(error: RequestError) -> Failure:
+    return Failure(code=406 if isinstance(error, TooManyConnections) else 400, message=str(error))
+
+
+async def _receive(socket: WebSocket[Any, Any, Any]) -> str | bytes | None:
+    message = await socket.receive()
+    if message["type"] != "websocket.receive":
+        return None
+    text = message.get("text")
+    return text if text is not None else message.get("bytes", b"")
+
+
+async def _send(socket: WebSocket[Any, Any, Any], form: WireFormat, message: object) -> None:
+    await _send_frame(socket, form, form.encode(message))
+
+
+async def _send_frame(socket: WebSocket[Any, Any, Any], form: WireFormat, frame: bytes) -> None:
+    if form is WireFormat.JSON:
+        await socket.send({"type": "websocket.send", "bytes": None, "text": frame.decode()})
+    else:
+        await socket.send({"type": "websocket.send", "bytes": frame, "text": None})

@@ -1,0 +1,168 @@
+"""How the server is: health, providers, plugins, caches, and control of the feeds."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from litestar import Response, delete, get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import Parameter
+from msgspec import Meta, Struct
+
+from tickloom.api.problems import may_fail
+from tickloom.manager import MarketDataManager
+from tickloom.model import encode_json, parse_symbol
+from tickloom.plugins import PluginReport
+
+
+class Health(Struct, frozen=True, kw_only=True):
+    """``healthy``, ``degraded`` (something is away, prices flow) or ``unhealthy``."""
+
+    overall_status: str
+    timestamp: datetime
+    components: dict[str, dict[str, Any]]
+
+
+class ProviderStatus(Struct, frozen=True, kw_only=True):
+    """One running provider; see ``GET /plugins`` for those that do not run."""
+
+    healthy: bool
+    title: str
+    timeliness: str
+    requests: int
+    errors: int
+    last_error: str | None
+    last_error_at: datetime | None
+    last_success_at: datetime | None
+    namespace: str | None
+    symbols: int | None
+    intervals: list[str]
+    has_company: bool
+    has_stream: bool
+    notice: str | None
+
+
+class Providers(Struct, frozen=True, kw_only=True):
+    """The running providers by name, and the order in which they are asked."""
+
+    primary: str
+    fallback: list[str]
+    providers: dict[str, ProviderStatus]
+
+
+class Invalidated(Struct, frozen=True, kw_only=True):
+    """How many cached answers were forgotten."""
+
+    symbol: str
+    answers: int
+
+
+class StreamingRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Symbols to be kept fresh even while nobody subscribes."""
+
+    symbols: Annotated[list[str], Meta(description="May be empty.")] = []
+
+
+class StreamingStats(Struct, frozen=True, kw_only=True):
+    """Whether feeds are read, who listens, and how each feed is."""
+
+    streaming: bool
+    epoch: str
+    websocket_stats: dict[str, int]
+    watched: list[str]
+    feeds: dict[str, dict[str, Any]]
+
+
+def system_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
+    """Return the routes about the server itself."""
+
+    @get(
+        "/status",
+        operation_id="getStatus",
+        summary="Health of the server and its parts",
+        description="503 where the server is unhealthy, with the same document.",
+        tags=["system"],
+    )
+    async def get_status() -> Response[Health]:
+        health = await manager.health_check()
+        status = 503 if health["overall_status"] == "unhealthy" else 200
+        return Response(encode_json(health), media_type="application/json", status_code=status)
+
+    @get("/providers", operation_id="getProviders", summary="Providers", tags=["system"])
+    async def get_providers() -> Response[Providers]:
+        order = manager.settings.providers
+        return _json(
+            {
+                "primary": order.primary,
+                "fallback": order.fallback,
+                "providers": manager.get_provider_status(),
+            }
+        )
+
+    @get("/plugins", operation_id="getPlugins", summary="Plugins and their states", tags=["system"])
+    async def get_plugins() -> Response[list[PluginReport]]:
+        return _json(manager.plugins.report)
+
+    @get("/cache/stats", operation_id="getCacheStats", summary="Cache counters", tags=["system"])
+    async def get_cache_stats() -> Response[dict[str, Any]]:
+        return _json(await manager.cache_manager.get_detailed_stats())
+
+    @delete(
+        "/cache/{symbol:str}",
+        operation_id="invalidateCache",
+        summary="Forget all that is cached of a symbol",
+        tags=["system"],
+        status_code=200,
+        responses=may_fail(400),
+    )
+    async def invalidate(
+        symbol: Annotated[str, Parameter(description="A symbol.")],
+    ) -> Response[Invalidated]:
+        symbol = parse_symbol(symbol)
+        count = await manager.cache_manager.invalidate(symbol)
+        return _json(Invalidated(symbol=symbol, answers=count))
+
+    return [get_status, get_providers, get_plugins, get_cache_stats, invalidate]
+
+
+def streaming_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
+    """Return the routes that control the feeds."""
+
+    @post(
+        "/streaming/start",
+        operation_id="startStreaming",
+        summary="Begin to read the feeds",
+        tags=["streaming"],
+        status_code=200,
+        responses=may_fail(400, 404),
+    )
+    async def start(data: StreamingRequest | None = None) -> Response[StreamingStats]:
+        await manager.start_streaming(data.symbols if data else ())
+        return _json(manager.stream_manager.get_streaming_stats())
+
+    @post(
+        "/streaming/stop",
+        operation_id="stopStreaming",
+        summary="Stop reading the feeds; clients stay connected",
+        tags=["streaming"],
+        status_code=200,
+    )
+    async def stop() -> Response[StreamingStats]:
+        await manager.stop_streaming()
+        return _json(manager.stream_manager.get_streaming_stats())
+
+    @get(
+        "/streaming/stats",
+        operation_id="getStreamingStats",
+        summary="Stream counters",
+        tags=["streaming"],
+    )
+    async def stats() -> Response[StreamingStats]:
+        return _json(manager.stream_manager.get_streaming_stats())
+
+    return [start, stop, stats]
+
+
+def _json(value: Any) -> Response[Any]:
+    return Response(encode_json(value), media_type="application/json")

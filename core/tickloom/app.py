@@ -1,0 +1,54 @@
+"""Puts a manager under Litestar."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar, Router
+from litestar.types import ControllerRouterHandler
+
+from tickloom.api.docs import DecimalSchemas, docs_routes, openapi_config
+from tickloom.api.problems import HANDLERS
+from tickloom.api.quotes import quote_routes
+from tickloom.api.stream import StreamServer, event_routes, stream_routes
+from tickloom.api.system import streaming_routes, system_routes
+from tickloom.manager import MarketDataManager
+from tickloom.security import KeyRing, require_key
+
+API = "/api/v1/market-data"
+_MAX_BODY_BYTES = 1_048_576
+
+
+def create_app(manager: MarketDataManager) -> Litestar:
+    """Return the ASGI application that serves ``manager`` and owns its life from start to end."""
+    ring = KeyRing(manager.settings.auth)
+    server = StreamServer(manager, ring)
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        app.state.stream_server = server
+        try:
+            await manager.initialize()
+            await manager.start_streaming()
+            yield
+        finally:
+            server.closing.set()
+            await manager.close()
+
+    routes: list[ControllerRouterHandler] = [
+        *quote_routes(manager),
+        *system_routes(manager),
+        *streaming_routes(manager),
+        *event_routes(server),
+    ]
+    api = Router(API, route_handlers=routes, guards=require_key(ring))
+    return Litestar(
+        [api, *docs_routes(), *stream_routes(server)],
+        lifespan=[lifespan],
+        exception_handlers=HANDLERS,
+        openapi_config=openapi_config(with_keys=ring.required),
+        plugins=[DecimalSchemas()],
+        request_max_body_size=_MAX_BODY_BYTES,
+        logging_config=None,
+    )

@@ -1,0 +1,137 @@
+"""The newest quote of each symbol, ready to be sent."""
+
+from __future__ import annotations
+
+from tickloom.cache.shared import SharedStore
+from tickloom.clock import Clock
+from tickloom.errors import BadRecord
+from tickloom.model import Quote, decode_json, encode_json
+
+_SHARE_INTERVAL_S = 0.25
+
+
+class _Entry:
+    __slots__ = ("encoded", "quote", "received_s")
+
+    def __init__(self, quote: Quote, received_s: float) -> None:
+        self.quote = quote
+        self.received_s = received_s
+        self.encoded: bytes | None = None
+
+
+class QuoteCache:
+    """The newest quote per symbol of this process, shared with other processes through Redis.
+
+    Reads and writes of the own process touch memory only. Where Redis is there, changed symbols
+    are written to it four times a second, and a symbol that is missing here is looked up there.
+
+    Args:
+        shared: Where other processes look.
+        clock: Decides what is fresh.
+        ttl_s: Seconds for which a quote is fresh, counted from its receipt.
+        max_entries: Most symbols held; the one that came first leaves first.
+    """
+
+    def __init__(self, shared: SharedStore, clock: Clock, ttl_s: float, max_entries: int) -> None:
+        self._shared = shared
+        self._clock = clock
+        self._ttl_s = ttl_s
+        self._max_entries = max_entries
+        self._entries: dict[str, _Entry] = {}
+        self._changed: set[str] = set()
+        self.hits = 0
+        self.misses = 0
+        self.evictions = 0
+        self.invalidations = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def put(self, quote: Quote) -> None:
+        """Make ``quote`` the newest of its symbol."""
+        entries = self._entries
+        if quote.symbol not in entries and len(entries) >= self._max_entries:
+            del entries[next(iter(entries))]
+            self.evictions += 1
+        entries[quote.symbol] = _Entry(quote, self._clock.monotonic())
+        if self._shared.is_remote:
+            self._changed.add(quote.symbol)
+
+    def latest(self, symbol: str) -> Quote | None:
+        """Return the newest quote however old it is, or ``None`` where there is none.
+
+        Not counted as a hit or a miss: the stream and the validators look here.
+        """
+        entry = self._entries.get(symbol)
+        return entry.quote if entry else None
+
+    def fresh(self, symbol: str) -> Quote | None:
+        """Return the newest quote if it is fresh, else ``None``; counted as hit or miss.
+
+        Fresh means received less than ``ttl_s`` ago by the injected clock; the venue's own
+        timestamp plays no part.
+        """
+        entry = self._fresh(symbol)
+        return entry.quote if entry else None
+
+    def fresh_json(self, symbol: str) -> bytes | None:
+        """Return the same as :meth:`fresh`, encoded once for all who ask."""
+        entry = self._fresh(symbol)
+        if entry is None:
+            return None
+        if entry.encoded is None:
+            entry.encoded = encode_json(entry.quote)
+        return entry.encoded
+
+    def _fresh(self, symbol: str) -> _Entry | None:
+        entry = self._entries.get(symbol)
+        if entry is not None and self._clock.monotonic() - entry.received_s < self._ttl_s:
+            self.hits += 1
+            return entry
+        self.misses += 1
+        return None
+
+    async def fetch_shared(self, symbol: str) -> Quote | None:
+        """Return a fresh quote that another process left in Redis, and keep it here too."""
+        if not self._shared.is_remote:
+            return None
+        data = await self._shared.get(_key(symbol))
+        if data is None:
+            return None
+        try:
+            quote = decode_json(data, Quote)
+        except BadRecord:
+            await self._shared.delete(_key(symbol))
+            return None
+        age_s = (self._clock.now() - quote.received_at).total_seconds()
+        if age_s >= self._ttl_s:
+            return None
+        entry = _Entry(quote, self._clock.monotonic() - max(0.0, age_s))
+        self._entries.setdefault(symbol, entry)
+        return quote
+
+    async def invalidate(self, symbol: str) -> bool:
+        """Forget a symbol here and in Redis; return whether it was here."""
+        known = self._entries.pop(symbol, None) is not None
+        self._changed.discard(symbol)
+        self.invalidations += known
+        await self._shared.delete(_key(symbol))
+        return known
+
+    async def share_forever(self) -> None:
+        """Write changed symbols to Redis until cancelled; a task of the cache manager."""
+        while True:
+            await self._clock.sleep(_SHARE_INTERVAL_S)
+            await self.share()
+
+    async def share(self) -> None:
+        """Write the changed symbols to Redis now."""
+        changed, self._changed = self._changed, set()
+        for symbol in changed:
+            quote = self.latest(symbol)
+            if quote is not None:
+                await self._shared.set(_key(symbol), encode_json(quote), self._ttl_s)
+
+
+def _key(symbol: str) -> str:
+    return f"quote:{symbol}"

@@ -1,0 +1,128 @@
+"""One upstream stream of one provider, kept open while somebody wants its symbols."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Protocol
+
+from loguru import logger
+
+from tickloom.clock import Clock
+from tickloom.errors import ProviderUnavailable
+from tickloom.feeds.source import Source
+from tickloom.model import Quote
+from tickloom.roles import QuoteStream
+from tickloom.stream import StatusState
+
+_FIRST_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 30.0
+
+
+class Tell(Protocol):
+    """Says that a provider's feed changed its state."""
+
+    def __call__(self, source: Source, state: StatusState, reason: str = "") -> None: ...
+
+
+class PushFeed:
+    """Opens the stream at the first symbol, reopens it with growing pauses, closes it at the last.
+
+    Args:
+        source: The provider.
+        accept: Where quotes go.
+        tell: Told of every change between live and down.
+        clock: For the pauses.
+        jitter: Random numbers in [0, 1), so that replicas do not come back at the same moment.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        accept: Callable[[Quote], object],
+        tell: Tell,
+        clock: Clock,
+        jitter: random.Random,
+    ) -> None:
+        self._source = source
+        self._accept = accept
+        self._tell = tell
+        self._clock = clock
+        self._jitter = jitter
+        self._wanted: set[str] = set()
+        self._subscribed: set[str] = set()
+        self._stream: QuoteStream | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.reconnects = 0
+        self.received = 0
+
+    async def want(self, symbols: set[str]) -> None:
+        """Make ``symbols`` the whole set that is read; an empty set closes the stream."""
+        self._wanted = symbols
+        if not symbols:
+            await self.aclose()
+        elif self._task is None:
+            self._task = asyncio.create_task(self._run(), name=f"push {self._source.name}")
+        elif self._stream is not None:
+            await self._align(self._stream)
+
+    async def aclose(self) -> None:
+        """Close the stream and wait until its task is gone."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            received = self.received
+            try:
+                await self._read()
+                reason: Exception = ProviderUnavailable(
+                    f"provider {self._source.name} ended its stream"
+                )
+            except Exception as error:  # noqa: BLE001 - foreign code: anything may come
+                reason = error
+            explained = self._source.explain("stream", reason)
+            self._source.note_failure(explained)
+            self._tell(self._source, "down", str(explained))
+            pause_s = _FIRST_PAUSE_S if self.received > received else pause_s
+            await self._clock.sleep(pause_s * (0.5 + self._jitter.random()))
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            self.reconnects += 1
+
+    async def _read(self) -> None:
+        stream = await self._source.open_stream()
+        try:
+            self._subscribed = set()
+            self._stream = stream
+            await self._align(stream)
+            async for batch in stream:
+                if not self.received or not self._source.healthy:
+                    self._tell(self._source, "live")
+                self._source.succeeded()
+                self.received += len(batch)
+                for quote in batch:
+                    self._accept(self._source.vouched(quote))
+        finally:
+            self._stream = None
+            await _close(stream)
+
+    async def _align(self, stream: QuoteStream) -> None:
+        added = self._wanted - self._subscribed
+        removed = self._subscribed - self._wanted
+        self._subscribed = set(self._wanted)
+        async with asyncio.timeout(self._source.timeout_s):
+            if added:
+                await stream.subscribe(added)
+            if removed:
+                await stream.unsubscribe(removed)
+
+
+async def _close(stream: QuoteStream) -> None:
+    try:
+        await stream.aclose()
+    except Exception as error:  # noqa: BLE001 - foreign code: the next stream matters more
+        logger.debug("a stream failed to close: {!r}", error)

@@ -1,0 +1,125 @@
+"""Asks providers for one answer, the next one where the first fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from loguru import logger
+from msgspec.structs import replace
+
+from tickloom.errors import TickloomError, UnknownSymbol
+from tickloom.feeds.router import Router
+from tickloom.feeds.source import Source
+from tickloom.model import Company, HistoricalData, Quote
+from tickloom.roles import HistoryRequest
+
+A = TypeVar("A", HistoricalData, Company)
+
+
+class Reader:
+    """Quotes, history and companies with failover in the configured order.
+
+    An answer of another provider than the first says so in ``fallback_from`` and
+    ``fallback_reason``.
+    """
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+
+    async def quotes(self, symbols: Sequence[str]) -> dict[str, Quote | TickloomError]:
+        """Return a quote or an error for every one of ``symbols``.
+
+        Symbols go to their first provider in as few calls as it takes; what it could not answer
+        goes on to the next one.
+        """
+        found: dict[str, Quote | TickloomError] = {}
+        plans: dict[str, list[Source]] = {}
+        for symbol in symbols:
+            try:
+                plans[symbol] = self._router.candidates(symbol)
+            except TickloomError as error:
+                found[symbol] = error
+        step = 0
+        while plans:
+            await self._ask_round(plans, step, found)
+            step += 1
+            plans = {
+                symbol: plan
+                for symbol, plan in plans.items()
+                if isinstance(found[symbol], TickloomError) and len(plan) > step
+            }
+        return found
+
+    async def _ask_round(
+        self, plans: dict[str, list[Source]], step: int, found: dict[str, Quote | TickloomError]
+    ) -> None:
+        rounds: dict[str, list[str]] = {}
+        for symbol, plan in plans.items():
+            rounds.setdefault(plan[step].name, []).append(symbol)
+        sources = [self._router.sources[name] for name in rounds]
+        answers = await asyncio.gather(
+            *(
+                source.quotes(wanted)
+                for source, wanted in zip(sources, rounds.values(), strict=True)
+            )
+        )
+        for answer in answers:
+            for symbol, value in answer.items():
+                found[symbol] = _marked(value, plans[symbol], step, found.get(symbol))
+
+    async def history(self, request: HistoryRequest) -> HistoricalData:
+        """Return bars of the first provider that has them.
+
+        Raises:
+            TickloomError: What the last provider said, where nobody had them.
+        """
+        plan = self._router.candidates(
+            request.symbol, lambda source: request.interval in source.info.intervals
+        )
+        return await self._first(plan, lambda source: source.history(request))
+
+    async def company(self, symbol: str) -> Company:
+        """Return the description by the first provider that has one.
+
+        Raises:
+            TickloomError: What the last provider said, where nobody had one.
+        """
+        plan = self._router.candidates(symbol, lambda source: source.info.has_company)
+        return await self._first(plan, lambda source: source.company(symbol))
+
+    async def _first(self, plan: list[Source], ask: Callable[[Source], Awaitable[A]]) -> A:
+        failure: TickloomError | None = None
+        for source in plan:
+            try:
+                answer = await ask(source)
+            except TickloomError as error:
+                failure = _worse(failure, error)
+                logger.debug("provider {} could not answer: {}", source.name, error)
+            else:
+                if failure is None:
+                    return answer
+                return replace(answer, fallback_from=plan[0].name, fallback_reason=str(failure))
+        assert failure is not None  # noqa: S101 - the router returns no empty plan
+        raise failure
+
+
+def _marked(
+    value: Quote | TickloomError,
+    plan: list[Source],
+    step: int,
+    earlier: Quote | TickloomError | None,
+) -> Quote | TickloomError:
+    if isinstance(value, TickloomError):
+        return _worse(earlier if isinstance(earlier, TickloomError) else None, value)
+    if step == 0:
+        return value
+    return replace(value, fallback_from=plan[0].name, fallback_reason=str(earlier))
+
+
+def _worse(earlier: TickloomError | None, later: TickloomError) -> TickloomError:
+    # "Unknown" by the second provider must not hide that the first one was not there to ask.
+    if earlier is not None and isinstance(later, UnknownSymbol):
+        return earlier
+    return later

@@ -1,0 +1,77 @@
+"""Which providers may serve a symbol, and in which order they are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tickloom.errors import NotSupported, UnknownSymbol
+from tickloom.feeds.source import Source
+from tickloom.settings import ProviderSettings
+
+
+class Router:
+    """Chooses by namespace first, then by the order of ``[providers]``.
+
+    A symbol in a provider's own namespace is served by that provider alone. Any other symbol is
+    served by the primary and the fallbacks in their order; only where none of these knows it, by
+    the other providers in order of name. So recorded data never stands in for a live provider
+    unless somebody names it as a fallback.
+    """
+
+    def __init__(self, sources: Sequence[Source], settings: ProviderSettings) -> None:
+        self.sources = {source.name: source for source in sources}
+        named = dict.fromkeys((settings.primary, *settings.fallback))
+        self._named = [self.sources[name] for name in named if name in self.sources]
+        rest = set(self.sources) - set(named)
+        self._others = [self.sources[name] for name in sorted(rest)]
+
+    def candidates(
+        self, symbol: str, able: Callable[[Source], bool] = lambda source: True
+    ) -> list[Source]:
+        """Return who may serve ``symbol``, first choice first.
+
+        Args:
+            symbol: Canonical.
+            able: Which of them have the capability that is asked for.
+
+        Raises:
+            UnknownSymbol: Nobody may serve it.
+            NotSupported: Those who may are not able to.
+        """
+        serving = self._serving(symbol)
+        if not serving:
+            raise self._unknown(symbol)
+        chosen = [source for source in serving if able(source)]
+        if not chosen:
+            names = ", ".join(source.name for source in serving)
+            raise NotSupported(f"no provider of {symbol} offers this: {names} cannot")
+        return chosen
+
+    def _serving(self, symbol: str) -> list[Source]:
+        for source in self.sources.values():
+            namespace = source.info.namespace
+            if namespace is not None and symbol.startswith(namespace):
+                return [source] if source.knows(symbol) else []
+        named = [source for source in self._named if source.knows(symbol)]
+        return named or [source for source in self._others if source.knows(symbol)]
+
+    def _unknown(self, symbol: str) -> UnknownSymbol:
+        return UnknownSymbol(f"no provider serves {symbol}", fix=self._advice())
+
+    def _advice(self) -> str:
+        if not self.sources:
+            return "No provider is running: install a provider plugin, or see plugins.enabled."
+        served = []
+        for source in self.sources.values():
+            info = source.info
+            if info.symbols is not None:
+                some = ", ".join(sorted(info.symbols)[:5])
+                more = ", …" if len(info.symbols) > 5 else ""  # noqa: PLR2004 - as shown before
+                served.append(f"{source.name} serves {some}{more}")
+            else:
+                served.append(f"{source.name} serves {info.namespace or 'any symbol'}")
+        return "; ".join(served) + "."
+
+    def listed(self) -> set[str]:
+        """Return all symbols that providers list; patterns are matched against them."""
+        return {symbol for source in self.sources.values() for symbol in source.info.symbols or ()}

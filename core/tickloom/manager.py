@@ -1,0 +1,395 @@
+"""The Python API: makes the rooms from the settings and owns their life cycle."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from datetime import date
+from functools import partial
+from importlib.metadata import EntryPoint
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+from loguru import logger
+
+from tickloom import __version__
+from tickloom.cache import CacheManager, SingleFlight
+from tickloom.clock import Clock, SystemClock
+from tickloom.config import config
+from tickloom.errors import BadRecord, TickloomError
+from tickloom.feeds import Feeds, Reader, RequestBudget, Router, Source
+from tickloom.model import Company, HistoricalData, Interval, PriceAdjustment, Quote, encode_json
+from tickloom.monitoring.health import overall, providers_health
+from tickloom.pipeline import Pipeline
+from tickloom.plugins import Plugins, load_plugins
+from tickloom.quality import Inspector
+from tickloom.questions import check_history, check_symbols
+from tickloom.settings import Settings
+from tickloom.store import QuoteWriter, open_backend
+from tickloom.stream import Demand, Hub
+from tickloom.streaming import StreamManager
+
+_CLOSE_LIMIT_S = 10.0
+
+
+class Quotes(list[Quote]):
+    """Quotes in the order asked for, and in ``errors`` why the others are missing."""
+
+    def __init__(self, quotes: Iterable[Quote], errors: dict[str, TickloomError]) -> None:
+        super().__init__(quotes)
+        self.errors = errors
+
+
+class MarketDataManager:
+    """Market data from all enabled providers, with cache, stream and storage, in one object.
+
+    Works without any server::
+
+        manager = MarketDataManager()
+        await manager.initialize()
+        quote = await manager.get_quote("SIM.ACME")
+        await manager.close()
+
+    or as ``async with MarketDataManager() as manager``.
+
+    Args:
+        settings: ``None`` = the settings file, the environment and ``tickloom.config``.
+        clock: ``None`` = the machine's.
+        jitter: Spreads retries; ``None`` = a generator of its own.
+        entry_points: The plugins to consider; ``None`` = all installed.
+
+    Raises:
+        ConfigError: A setting is wrong.
+        PluginError: ``plugins.strict`` is set and a plugin failed.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        clock: Clock | None = None,
+        jitter: random.Random | None = None,
+        entry_points: Iterable[EntryPoint] | None = None,
+    ) -> None:
+        self.settings = settings or config.settings()
+        self.clock: Clock = clock or SystemClock()
+        self.epoch = secrets.token_hex(8)
+        self._http = httpx.AsyncClient(
+            timeout=self.settings.feeds.provider_timeout_s,
+            headers={"User-Agent": f"tickloom/{__version__}"},
+        )
+        self.plugins: Plugins = load_plugins(self.settings, self._http, self.clock, entry_points)
+        self.router = Router(self._sources(), self.settings.providers)
+        self.cache_manager = CacheManager(self.settings.cache, self.settings.redis, self.clock)
+        self.inspector = Inspector(self.plugins.validators)
+        self.writer = QuoteWriter(
+            open_backend(self.settings.database.url), self.settings.database, self.clock
+        )
+        self._reader = Reader(self.router)
+        demand = Demand()
+        hub = Hub(self.epoch, demand)
+        self.pipeline = Pipeline(self.inspector, self.cache_manager.quotes, hub, self.writer)
+        feeds = Feeds(
+            self.router,
+            self._reader,
+            demand,
+            hub,
+            self.pipeline.accept,
+            self.settings.feeds,
+            self.clock,
+            jitter or random.Random(),  # noqa: S311 - spreads retries, guards nothing
+        )
+        self.stream_manager = StreamManager(hub, demand, feeds, self.router, self.settings.stream)
+        self._quotes: SingleFlight[Quote] = SingleFlight()
+        self._batches: SingleFlight[dict[str, Quote | TickloomError]] = SingleFlight()
+        self._histories: SingleFlight[HistoricalData] = SingleFlight()
+        self._companies: SingleFlight[Company] = SingleFlight()
+        self._warming: asyncio.Task[None] | None = None
+        self._started_s: float | None = None
+        self._requests = 0
+        self._errors = 0
+
+    def _sources(self) -> list[Source]:
+        limits = self.settings.providers.budgets
+        return [
+            Source(
+                provider,
+                self.clock,
+                self.settings.feeds.provider_timeout_s,
+                RequestBudget(name, limits.get(name, provider.info.budget), self.clock),
+            )
+            for name, provider in self.plugins.providers.items()
+        ]
+
+    async def __aenter__(self) -> Self:
+        await self.initialize()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def initialize(self) -> None:
+        """Open the database, begin the upkeep and fetch the warm symbols; once.
+
+        A database that is away does not stop the start: rows wait in the queue, and
+        :meth:`health_check` tells.
+        """
+        if self._started_s is not None:
+            return
+        self._started_s = self.clock.monotonic()
+        self.cache_manager.start()
+        await self.writer.start()
+        if self.settings.cache.warm:
+            self._warming = asyncio.create_task(self._warm(), name="warm the cache")
+
+    async def close(self) -> None:
+        """Stop everything and write what is queued, within ten seconds; calling it twice is allowed."""
+        if self._warming is not None:
+            self._warming.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._warming
+            self._warming = None
+        await self.stream_manager.stop()
+        for flight in (self._quotes, self._batches, self._histories, self._companies):
+            await flight.aclose()
+        await self.writer.aclose(_CLOSE_LIMIT_S)
+        await self.cache_manager.aclose()
+        await self.plugins.aclose()
+        await self._http.aclose()
+
+    async def start_streaming(self, symbols: Sequence[str] = ()) -> None:
+        """Begin to read the feeds, and keep ``symbols`` fresh even while nobody subscribes.
+
+        Raises:
+            RequestError: A symbol is malformed.
+            UnknownSymbol: No provider serves one of them.
+        """
+        watched = check_symbols(symbols, self.settings.server.max_symbols) if symbols else []
+        for symbol in watched:
+            self.router.candidates(symbol)
+        await self.initialize()
+        await self.stream_manager.start([*self.settings.cache.warm, *watched])
+
+    async def stop_streaming(self) -> None:
+        """Stop reading the feeds; clients stay connected."""
+        await self.stream_manager.stop()
+
+    async def get_quote(self, symbol: str) -> Quote:
+        """Return the newest quote, from the cache where it is fresh, else from a provider.
+
+        Raises:
+            InvalidSymbol: The symbol is malformed.
+            UnknownSymbol: No provider knows it.
+            Unavailable: No provider answered.
+        """
+        [symbol] = check_symbols([symbol], 1)
+        self._requests += 1
+        cached = self.cache_manager.quotes.fresh(symbol)
+        if cached is not None:
+            return cached
+        found = await self._fetch([symbol])
+        answer = found[symbol]
+        if isinstance(answer, TickloomError):
+            self._errors += 1
+            raise answer
+        return answer
+
+    async def get_quote_json(self, symbol: str) -> bytes:
+        """Return what :meth:`get_quote` returns, encoded once for all who ask."""
+        cached = self.cache_manager.quotes.fresh_json(symbol)
+        if cached is not None:
+            self._requests += 1
+            return cached
+        quote = await self.get_quote(symbol)
+        again = self.cache_manager.quotes.fresh_json(quote.symbol)
+        return again if again is not None else encode_json(quote)
+
+    async def get_multiple_quotes(self, symbols: Sequence[str]) -> Quotes:
+        """Return the newest quotes in the order asked for.
+
+        Symbols that nobody could answer are missing from the list and explained in its ``errors``.
+
+        Raises:
+            RequestError: There is no symbol, there are too many, or one is malformed.
+        """
+        wanted = check_symbols(symbols, self.settings.server.max_symbols)
+        self._requests += 1
+        found: dict[str, Quote | TickloomError] = {}
+        for symbol in wanted:
+            cached = self.cache_manager.quotes.fresh(symbol)
+            if cached is not None:
+                found[symbol] = cached
+        missing = [symbol for symbol in wanted if symbol not in found]
+        if missing:
+            found |= await self._fetch(missing)
+        answers = [found[symbol] for symbol in wanted]
+        errors = {
+            symbol: answer for symbol, answer in found.items() if isinstance(answer, TickloomError)
+        }
+        self._errors += len(errors)
+        return Quotes([answer for answer in answers if isinstance(answer, Quote)], errors)
+
+    async def _fetch(self, symbols: list[str]) -> dict[str, Quote | TickloomError]:
+        new = tuple(symbol for symbol in symbols if not self._quotes.is_running(symbol))
+        answers = await asyncio.gather(
+            *(self._quotes.run(symbol, partial(self._pick, new, symbol)) for symbol in symbols),
+            return_exceptions=True,
+        )
+        found: dict[str, Quote | TickloomError] = {}
+        for symbol, answer in zip(symbols, answers, strict=True):
+            if isinstance(answer, Quote | TickloomError):
+                found[symbol] = answer
+            else:
+                raise answer
+        return found
+
+    async def _pick(self, batch: tuple[str, ...], symbol: str) -> Quote:
+        shared = await self.cache_manager.quotes.fetch_shared(symbol)
+        if shared is not None:
+            return shared
+        found = await self._batches.run(batch, lambda: self._ask(batch))
+        answer = found[symbol]
+        if isinstance(answer, TickloomError):
+            raise answer
+        return answer
+
+    async def _ask(self, batch: tuple[str, ...]) -> dict[str, Quote | TickloomError]:
+        found = await self._reader.quotes(batch)
+        for symbol, answer in found.items():
+            if isinstance(answer, Quote):
+                accepted = self.pipeline.accept(answer)
+                found[symbol] = accepted or BadRecord(
+                    f"the quote of {symbol} by {answer.provider} was quarantined as implausible"
+                )
+        return found
+
+    async def get_historical_data(
+        self,
+        symbol: str,
+        start_date: date,
+        end_date: date,
+        interval: str | Interval = Interval.DAY,
+        adjusted: str | PriceAdjustment = PriceAdjustment.NONE,
+    ) -> HistoricalData:
+        """Return bars from ``start_date`` to ``end_date``, both inclusive, oldest first.
+
+        Raises:
+            RequestError: The symbol, the dates, the interval or the adjustment is wrong.
+            NotFound: Nobody knows the symbol, or nobody has such bars.
+            Unavailable: No provider answered.
+        """
+        request = check_history(symbol, start_date, end_date, interval, adjusted, self.clock.now())
+        key = (
+            f"{request.symbol} {request.interval} {request.start} {request.end} "
+            f"{request.adjustment}"
+        )
+        self._requests += 1
+        cached = await self.cache_manager.history.get(key)
+        if cached is not None:
+            return cached
+
+        async def ask() -> HistoricalData:
+            answer = await self._reader.history(request)
+            await self.cache_manager.history.put(key, answer)
+            return answer
+
+        with self._counting_errors():
+            return await self._histories.run(key, ask)
+
+    async def get_company_info(self, symbol: str) -> Company:
+        """Describe what stands behind a symbol.
+
+        Raises:
+            InvalidSymbol: The symbol is malformed.
+            NotFound: Nobody knows the symbol, or nobody describes it.
+            Unavailable: No provider answered.
+        """
+        [symbol] = check_symbols([symbol], 1)
+        self._requests += 1
+        cached = await self.cache_manager.companies.get(symbol)
+        if cached is not None:
+            return cached
+
+        async def ask() -> Company:
+            answer = await self._reader.company(symbol)
+            await self.cache_manager.companies.put(symbol, answer)
+            return answer
+
+        with self._counting_errors():
+            return await self._companies.run(symbol, ask)
+
+    @contextmanager
+    def _counting_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except TickloomError:
+            self._errors += 1
+            raise
+
+    def stream(self, symbols: Sequence[str]) -> AbstractAsyncContextManager[AsyncIterator[Quote]]:
+        """Subscribe in this process: ``async with manager.stream([...]) as quotes: async for …``.
+
+        Raises:
+            RequestError: There is no symbol, or one is malformed.
+            UnknownSymbol: No provider serves one of them.
+        """
+        return self.stream_manager.listen(symbols)
+
+    async def health_check(self) -> dict[str, Any]:
+        """Return ``overall_status`` and a status for each component, asked now."""
+        redis = await self.cache_manager.redis_cache.health_check()
+        failed = self.plugins.failed
+        components: dict[str, dict[str, Any]] = {
+            "providers": providers_health(self.get_provider_status()),
+            "cache": {
+                "status": "healthy" if redis else "degraded",
+                "backend": self.cache_manager.redis_cache.backend,
+            },
+            "database": await self.writer.health(),
+            "streaming": {"status": "healthy", "running": self.stream_manager.running},
+            "plugins": {"status": "degraded" if failed else "healthy"},
+        }
+        if not redis:
+            components["cache"]["reason"] = self.cache_manager.redis_cache.last_error
+        if failed:
+            components["plugins"]["reason"] = "; ".join(
+                f"{line.name}: {line.reason}" for line in failed
+            )
+        return overall(components, self.clock.now())
+
+    def get_system_stats(self) -> dict[str, Any]:
+        """Return counts since the start, of each room."""
+        uptime_s = 0.0 if self._started_s is None else self.clock.monotonic() - self._started_s
+        return {
+            "requests": self._requests,
+            "errors": self._errors,
+            "uptime_s": uptime_s,
+            "cache": self.cache_manager.performance(),
+            "streaming": self.stream_manager.get_streaming_stats(),
+            "quality": self.inspector.stats(),
+            "storage": self.writer.stats(),
+            "pipeline": {"accepted": self.pipeline.accepted},
+        }
+
+    def get_provider_status(self) -> dict[str, dict[str, Any]]:
+        """Return for each running provider whether it is ``healthy``, and what it offers."""
+        return {name: source.status() for name, source in self.router.sources.items()}
+
+    async def _warm(self) -> None:
+        symbols = list(self.settings.cache.warm)
+        try:
+            quotes = await self.get_multiple_quotes(symbols)
+        except TickloomError as error:
+            logger.warning("the cache could not be warmed: {}", error)
+            return
+        for symbol, error in quotes.errors.items():
+            logger.warning("{} could not be fetched ahead: {}", symbol, error)

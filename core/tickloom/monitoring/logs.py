@@ -1,0 +1,82 @@
+"""Where log lines go and what they look like."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+from loguru import logger
+
+from tickloom.errors import ConfigError
+from tickloom.settings import LoggingSettings
+
+if TYPE_CHECKING:
+    from loguru import Record
+
+_TEXT = (
+    "<green>{time:YYYY-MM-DD HH:mm:ss.SSS}</green> <level>{level: <8}</level> "
+    "<cyan>{name}</cyan> {message}"
+)
+_ROTATION = "50 MB"
+_RETENTION = 5
+
+_level_name = ["INFO"]
+
+
+def set_up_logging(settings: LoggingSettings) -> None:
+    """Send log lines to standard error and to the file, ours and those of libraries alike.
+
+    For a server process; a program that only uses the Python API keeps its own logging.
+
+    Raises:
+        ConfigError: The file cannot be written.
+    """
+    set_level(settings.level)
+    logger.remove()
+    serialize = settings.format == "json"
+    common = {"filter": _passes, "level": 0, "backtrace": False, "diagnose": False}
+    logger.add(sys.stderr, format=_TEXT, serialize=serialize, **common)  # type: ignore[arg-type]
+    if settings.file:
+        try:
+            logger.add(
+                settings.file,
+                format=_TEXT,
+                serialize=serialize,
+                rotation=_ROTATION,
+                retention=_RETENTION,
+                enqueue=True,
+                **common,  # type: ignore[arg-type]
+            )
+        except OSError as error:
+            raise ConfigError(
+                "logging.file cannot be written",
+                found=settings.file,
+                expected=f"a writable file ({error.strerror})",
+            ) from None
+    logging.basicConfig(handlers=[_Forward()], level=0, force=True)
+    for noisy in ("httpx", "httpcore", "asyncio", "aiosqlite"):
+        # At these levels they print every request, some with keys in the URL.
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def set_level(level: str) -> None:
+    """Change the least level that is shown, while running."""
+    _level_name[0] = level
+
+
+def _passes(record: Record) -> bool:
+    return record["level"].no >= logger.level(_level_name[0]).no
+
+
+class _Forward(logging.Handler):
+    """Hands the standard library's records to loguru."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            level: str | int = logger.level(record.levelname).name
+        except ValueError:
+            level = record.levelno
+        logger.patch(lambda line: line.update(name=record.name)).opt(exception=record.exc_info).log(
+            level, "{}", record.getMessage()
+        )

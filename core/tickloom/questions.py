@@ -1,0 +1,102 @@
+"""Checks what a caller asks for before anybody is bothered with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+
+from tickloom.errors import InvalidDates, RequestError, TooManySymbols, verbatim
+from tickloom.model import PriceAdjustment, parse_interval, parse_symbol
+from tickloom.roles import HistoryRequest
+
+# Somewhere on earth it is already tomorrow.
+_AHEAD = timedelta(hours=14)
+_EARLIEST = date(1800, 1, 1)
+
+
+def check_symbols(symbols: Sequence[object], most: int) -> list[str]:
+    """Return canonical symbols in the order given, each once.
+
+    Raises:
+        RequestError: There is none, there are more than ``most``, or one is malformed.
+    """
+    if not symbols:
+        raise RequestError("no symbol was named", found=[], expected="at least one symbol")
+    if len(symbols) > most:
+        raise TooManySymbols(
+            "too many symbols in one request",
+            found=verbatim(f"{len(symbols)} symbols"),
+            expected=f"at most {most}",
+            fix="Split the request.",
+        )
+    return list(dict.fromkeys(parse_symbol(symbol) for symbol in symbols))
+
+
+def check_history(
+    symbol: str,
+    start: date,
+    end: date,
+    interval: str,
+    adjustment: str,
+    now: datetime,
+) -> HistoryRequest:
+    """Return a question for bars that can be answered.
+
+    Raises:
+        RequestError: The symbol, the dates, the interval or the adjustment is wrong.
+    """
+    start, end = _day(start), _day(end)
+    if start > end:
+        raise InvalidDates(
+            "the dates are reversed",
+            found=verbatim(f"{start} to {end}"),
+            expected="start_date not after end_date",
+        )
+    latest = (now + _AHEAD).date()
+    if end > latest:
+        raise InvalidDates(
+            "the dates are in the future",
+            found=verbatim(str(end)),
+            expected=f"no day after {latest}",
+        )
+    if start < _EARLIEST:
+        raise InvalidDates(
+            "the dates are too old",
+            found=verbatim(str(start)),
+            expected=f"no day before {_EARLIEST}",
+        )
+    return HistoryRequest(
+        symbol=parse_symbol(symbol),
+        start=start,
+        end=end,
+        interval=parse_interval(interval),
+        adjustment=_adjustment(adjustment),
+    )
+
+
+def parse_date(text: str, name: str) -> date:
+    """Return the day that ``text`` names, as ``YYYY-MM-DD``.
+
+    Raises:
+        InvalidDates: It names none.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InvalidDates(f"{name} is no date", found=text, expected="YYYY-MM-DD") from None
+
+
+def _day(value: object) -> date:
+    if isinstance(value, datetime):
+        return value.date()
+    if isinstance(value, date):
+        return value
+    raise InvalidDates("not a date", found=value, expected="a datetime.date")
+
+
+def _adjustment(text: str) -> PriceAdjustment:
+    try:
+        return PriceAdjustment(text)
+    except ValueError:
+        names = ", ".join(PriceAdjustment)
+        raise RequestError("unknown adjustment", found=text, expected=f"one of {names}") from None

@@ -1,0 +1,108 @@
+"""Runs the application on its ports."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Sequence
+from functools import partial
+
+import uvicorn
+from litestar import Litestar
+from uvicorn.supervisors import Multiprocess
+
+from tickloom.app import create_app
+from tickloom.errors import ConfigError, PortInUse
+from tickloom.manager import MarketDataManager
+from tickloom.monitoring.logs import set_up_logging
+from tickloom.settings import ServerSettings, Settings
+
+_GRACE_S = 10
+_BACKLOG = 2_048
+_SOCKET_MESSAGES = 4
+
+
+def open_sockets(settings: ServerSettings) -> list[socket.socket]:
+    """Listen on the API port and, where it is on, on the stream port; in this order.
+
+    Raises:
+        PortInUse: Another process listens there.
+        ConfigError: The address is not this machine's.
+    """
+    sockets: list[socket.socket] = []
+    try:
+        sockets.append(_listen(settings.host, settings.port, "server.port"))
+        if settings.stream_port and settings.stream_port != settings.port:
+            sockets.append(_listen(settings.host, settings.stream_port, "server.stream_port"))
+    except BaseException:
+        for opened in sockets:
+            opened.close()
+        raise
+    return sockets
+
+
+def _listen(host: str, port: int, key: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUse(
+                f"another process listens on {host}:{port}",
+                fix=f"Stop it, or set {key} to another port.",
+            ) from None
+        raise ConfigError(
+            f"cannot listen on {host}:{port}", found=error.strerror, expected="an address of here"
+        ) from None
+    listener.set_inheritable(True)
+    return listener
+
+
+class _Server(uvicorn.Server):
+    """Ends the endless responses before it waits for requests to finish."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        app = self.config.loaded_app
+        while app is not None and not isinstance(app, Litestar):
+            app = getattr(app, "app", None)
+        if app is not None and hasattr(app.state, "stream_server"):
+            app.state.stream_server.closing.set()
+        await super().shutdown(sockets)
+
+
+def run_server(settings: Settings, sockets: Sequence[socket.socket]) -> None:
+    """Serve until SIGINT or SIGTERM; clients are told to come back (1012) and have 10 s to leave.
+
+    Args:
+        settings: All settings; with several workers each process makes its own manager of them.
+        sockets: As from :func:`open_sockets`.
+    """
+    config = uvicorn.Config(
+        partial(build, settings),
+        factory=True,
+        loop="auto",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=_SOCKET_MESSAGES * settings.stream.max_message_bytes,
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=_GRACE_S,
+        workers=settings.server.workers,
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        server_header=False,
+    )
+    if settings.server.workers > 1:
+        Multiprocess(config, target=uvicorn.Server(config).run, sockets=list(sockets)).run()
+    else:
+        _Server(config).run(sockets=list(sockets))
+
+
+def build(settings: Settings) -> Litestar:
+    """Return the application of one process."""
+    set_up_logging(settings.logging)
+    return create_app(MarketDataManager(settings))

@@ -1,0 +1,139 @@
+"""What waits for one client, and for how long it may."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any
+
+from tickloom.model import Quote, is_glob, matches
+from tickloom.stream.protocol import Gap
+from tickloom.stream.tick import Tick, WireFormat
+
+_TICK_OVERHEAD = 64
+_MAX_CONTROLS = 64
+
+
+class Connection:
+    """The byte-bounded buffer between the hub and one client.
+
+    While the client keeps up every tick passes in order. When the buffer is full it keeps the
+    newest tick of each symbol, counts what it left out and tells it with a ``gap`` message before
+    that symbol's next tick.
+
+    Args:
+        form: How the client wants its messages.
+        max_bytes: Most bytes of ticks that wait.
+    """
+
+    def __init__(self, form: WireFormat, max_bytes: int) -> None:
+        self.form = form
+        self.patterns: set[str] = set()
+        self.user: str | None = None
+        self.dropped = 0
+        self.delivered = 0
+        self._max_bytes = max_bytes
+        self._ticks: deque[tuple[Tick, bytes]] = deque()
+        self._bytes = 0
+        self._controls: deque[bytes] = deque()
+        self._gaps: dict[str, Gap] = {}
+        self._wake = asyncio.Event()
+        self._taken = asyncio.Event()
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes of ticks that wait for the client."""
+        return self._bytes
+
+    def offer(self, tick: Tick) -> None:
+        """Take a tick for the client; never waits and never fails."""
+        data = tick.encoded(self.form)
+        self._ticks.append((tick, data))
+        self._bytes += len(data) + _TICK_OVERHEAD
+        if self._bytes > self._max_bytes:
+            self._conflate()
+        self._wake.set()
+
+    def send(self, message: Any) -> None:
+        """Take an answer or notice; these go out before waiting ticks and are never left out.
+
+        Their number is bounded by what the client asks: it is not read from while it is behind.
+        """
+        self._controls.append(self.form.encode(message))
+        if len(self._controls) > _MAX_CONTROLS:
+            self._taken.clear()
+        self._wake.set()
+
+    async def caught_up(self) -> None:
+        """Wait while more answers wait for the client than one that reads would let pile up."""
+        if len(self._controls) > _MAX_CONTROLS:
+            await self._taken.wait()
+
+    def forget(self) -> None:
+        """Remove waiting ticks and gaps of symbols that the client no longer wants."""
+        kept = deque(item for item in self._ticks if self.wants(item[0].quote.symbol))
+        self._ticks = kept
+        self._bytes = sum(len(data) + _TICK_OVERHEAD for _, data in kept)
+        self._gaps = {symbol: gap for symbol, gap in self._gaps.items() if self.wants(symbol)}
+
+    def wants(self, symbol: str) -> bool:
+        """True where the client named the symbol, or a pattern that it fits."""
+        return symbol in self.patterns or any(
+            is_glob(pattern) and matches(symbol, pattern) for pattern in self.patterns
+        )
+
+    async def take(self) -> list[bytes]:
+        """Wait until something is there and return all of it, in the order to send."""
+        await self._wake.wait()
+        self._wake.clear()
+        frames = list(self._controls)
+        self._controls.clear()
+        self._taken.set()
+        ticks, self._ticks, self._bytes = self._ticks, deque(), 0
+        for tick, data in ticks:
+            gap = self._gaps.pop(tick.quote.symbol, None) if self._gaps else None
+            if gap is not None:
+                frames.append(self.form.encode(gap))
+            frames.append(data)
+        self.delivered += len(ticks)
+        for gap in self._gaps.values():
+            frames.append(self.form.encode(gap))
+        self._gaps.clear()
+        return frames
+
+    async def take_quotes(self) -> list[Quote]:
+        """Wait for quotes and return them; for a listener in this process, which needs no bytes."""
+        while not self._ticks:
+            await self._wake.wait()
+            self._wake.clear()
+            self._controls.clear()
+        ticks, self._ticks, self._bytes = self._ticks, deque(), 0
+        self._gaps.clear()
+        self.delivered += len(ticks)
+        return [tick.quote for tick, _ in ticks]
+
+    def _conflate(self) -> None:
+        newest: dict[str, tuple[Tick, bytes]] = {}
+        for item in self._ticks:
+            symbol = item[0].quote.symbol
+            old = newest.pop(symbol, None)
+            if old is not None:
+                self._drop(old[0])
+            newest[symbol] = item
+        kept = deque(newest.values())
+        size = sum(len(data) + _TICK_OVERHEAD for _, data in kept)
+        # Many symbols may not fit even with one tick each.
+        while size > self._max_bytes and len(kept) > 1:
+            tick, data = kept.popleft()
+            size -= len(data) + _TICK_OVERHEAD
+            self._drop(tick)
+        self._ticks, self._bytes = kept, size
+
+    def _drop(self, tick: Tick) -> None:
+        quote = tick.quote
+        earlier = self._gaps.get(quote.symbol)
+        dropped = 1 + (earlier.dropped if earlier else 0)
+        self._gaps[quote.symbol] = Gap(
+            symbol=quote.symbol, dropped=dropped, last_sequence=quote.sequence
+        )
+        self.dropped += 1

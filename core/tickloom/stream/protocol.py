@@ -1,0 +1,205 @@
+"""The messages of the stream, version 1, and how a client's text becomes one of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from tickloom.errors import InvalidMessage, MessageTooLarge, UnknownMessage, verbatim
+from tickloom.model import Quote
+
+PROTOCOL_VERSION = 1
+
+StatusState = Literal["live", "stale", "down", "closed"]
+
+
+class ResumePoint(Struct, frozen=True, kw_only=True):
+    """The last message of a symbol that a client has seen."""
+
+    epoch: str
+    sequence: int
+
+
+class Auth(Struct, frozen=True, kw_only=True, tag_field="type", tag="auth"):
+    """A client says who it is."""
+
+    token: str
+
+
+class Subscribe(Struct, frozen=True, kw_only=True, tag_field="type", tag="subscribe"):
+    """A client adds symbols or patterns.
+
+    ``symbols`` stays raw here: each is judged by itself, so that one bad symbol does not cost the
+    others.
+    """
+
+    symbols: list[Any]
+    id: str | int | None = None
+    snapshot: bool = True
+    resume: dict[str, ResumePoint] = {}
+    interval_ms: int | None = None
+    batch: bool | None = None
+    fields: list[str] | None = None
+    channels: list[str] | None = None
+
+
+class Unsubscribe(Struct, frozen=True, kw_only=True, tag_field="type", tag="unsubscribe"):
+    """A client removes symbols or patterns; without ``symbols`` all of them."""
+
+    symbols: list[Any] | None = None
+    id: str | int | None = None
+
+
+class Ping(Struct, frozen=True, kw_only=True, tag_field="type", tag="ping"):
+    """A client asks whether the server is there."""
+
+    id: str | int | None = None
+
+
+ClientMessage = Auth | Subscribe | Unsubscribe | Ping
+_TYPES: dict[str, type[ClientMessage]] = {
+    "auth": Auth,
+    "subscribe": Subscribe,
+    "unsubscribe": Unsubscribe,
+    "ping": Ping,
+}
+
+
+class Welcome(Struct, frozen=True, kw_only=True, tag_field="type", tag="welcome"):
+    """The server's first message."""
+
+    version: int
+    server: str
+    epoch: str
+    auth_required: bool
+
+
+class Rejected(Struct, frozen=True, kw_only=True):
+    """One symbol of a subscription that was refused."""
+
+    symbol: str
+    code: int
+    message: str
+
+
+class Subscribed(
+    Struct, frozen=True, kw_only=True, tag_field="type", tag="subscribed", omit_defaults=True
+):
+    """The whole set of symbols and patterns after a change."""
+
+    symbols: list[str]
+    id: str | int | None = None
+    recovered: dict[str, bool] = {}
+    rejected: list[Rejected] = []
+
+
+class MarketData(Struct, frozen=True, kw_only=True, tag_field="type", tag="market_data"):
+    """One tick."""
+
+    symbol: str
+    epoch: str
+    sequence: int
+    data: Quote
+
+
+class Status(Struct, frozen=True, kw_only=True, tag_field="type", tag="status", omit_defaults=True):
+    """A feed changed its state; ``symbols`` are those of the receiver that depend on it."""
+
+    provider: str
+    state: StatusState
+    since: datetime
+    symbols: list[str]
+    reason: str = ""
+
+
+class Gap(Struct, frozen=True, kw_only=True, tag_field="type", tag="gap"):
+    """Ticks of a symbol were left out; ``last_sequence`` is the newest of them."""
+
+    symbol: str
+    dropped: int
+    last_sequence: int
+
+
+class Pong(Struct, frozen=True, kw_only=True, tag_field="type", tag="pong", omit_defaults=True):
+    """The answer to ``ping``."""
+
+    id: str | int | None = None
+
+
+class Authenticated(Struct, frozen=True, kw_only=True, tag_field="type", tag="authenticated"):
+    """The answer to ``auth``."""
+
+    user: str
+
+
+class Failure(Struct, frozen=True, kw_only=True, tag_field="type", tag="error", omit_defaults=True):
+    """A request failed, or one symbol of the receiver has trouble."""
+
+    code: int
+    message: str
+    id: str | int | None = None
+    symbol: str | None = None
+
+
+def decode_client_message(data: str | bytes, max_bytes: int) -> ClientMessage:
+    """Return the message that a client sent, as JSON text or MessagePack bytes.
+
+    Raises:
+        MessageTooLarge: It has more than ``max_bytes`` bytes.
+        UnknownMessage: Its ``type`` is none of the protocol's.
+        InvalidMessage: It is not JSON or MessagePack, or lacks what its type needs.
+    """
+    size = len(data)
+    if size > max_bytes or (isinstance(data, str) and len(data.encode()) > max_bytes):
+        raise MessageTooLarge(
+            "the message is too large",
+            found=verbatim(f"{size} bytes"),
+            expected=f"at most {max_bytes} bytes",
+            fix="Split the symbols over several messages.",
+        )
+    raw = _parse(data)
+    if not isinstance(raw, dict):
+        raise InvalidMessage(
+            "not a message",
+            found=verbatim(f"a JSON {_json_name(raw)}"),
+            expected='an object such as {"type":"subscribe","symbols":["AAPL"]}',
+        )
+    kind = raw.get("type")
+    known = _TYPES.get(kind) if isinstance(kind, str) else None
+    if known is None:
+        raise UnknownMessage(
+            "unknown message type", found=kind, expected="one of " + ", ".join(_TYPES)
+        )
+    try:
+        return msgspec.convert(raw, type=known)
+    except msgspec.ValidationError as error:
+        raise InvalidMessage(f"the {kind} message cannot be used: {error}") from None
+
+
+def message_id(data: str | bytes, max_bytes: int) -> str | int | None:
+    """Return the ``id`` of a message that could not be used, so that the answer can carry it."""
+    if len(data) > max_bytes:
+        return None
+    try:
+        raw = _parse(data)
+    except InvalidMessage:
+        return None
+    found = raw.get("id") if isinstance(raw, dict) else None
+    return found if isinstance(found, str | int) else None
+
+
+def _parse(data: str | bytes) -> Any:
+    decode = msgspec.json.decode if isinstance(data, str) else msgspec.msgpack.decode
+    name = "JSON" if isinstance(data, str) else "MessagePack"
+    try:
+        return decode(data)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise InvalidMessage(f"not {name}: {error}", found=data[:80]) from None
+
+
+def _json_name(value: Any) -> str:
+    names = {str: "text", bool: "truth value", int: "number", float: "number", list: "array"}
+    return names.get(type(value), "null")

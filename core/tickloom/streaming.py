@@ -1,0 +1,97 @@
+"""The streaming engine as one thing: hub, feeds and what is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from tickloom.errors import InvalidSymbol
+from tickloom.feeds import Feeds, Router
+from tickloom.model import Quote, is_glob, parse_glob
+from tickloom.settings import StreamSettings
+from tickloom.stream import Connection, Demand, Hub, WireFormat
+
+
+class StreamManager:
+    """Starts and stops the feeds, and knows who listens.
+
+    Args:
+        hub: Who gets what.
+        demand: What is wanted.
+        feeds: Read while the engine runs.
+        router: Says which symbols can be served.
+        settings: Limits of a connection.
+    """
+
+    def __init__(
+        self, hub: Hub, demand: Demand, feeds: Feeds, router: Router, settings: StreamSettings
+    ) -> None:
+        self.hub = hub
+        self.feeds = feeds
+        self._demand = demand
+        self._router = router
+        self._settings = settings
+        self._watched: set[str] = set()
+
+    @property
+    def running(self) -> bool:
+        """True while the feeds are read."""
+        return self.feeds.running
+
+    async def start(self, watched: Sequence[str] = ()) -> None:
+        """Begin to read the feeds, and add ``watched`` to what is kept fresh."""
+        for symbol in watched:
+            if symbol not in self._watched:
+                self._watched.add(symbol)
+                self._demand.acquire(symbol, watch=True)
+        await self.feeds.start()
+
+    async def stop(self) -> None:
+        """Stop reading the feeds and forget what was watched; subscriptions stay."""
+        for symbol in self._watched:
+            self._demand.release(symbol, watch=True)
+        self._watched.clear()
+        await self.feeds.stop()
+
+    @asynccontextmanager
+    async def listen(self, symbols: Sequence[str]) -> AsyncIterator[AsyncIterator[Quote]]:
+        """Subscribe in this process; leaving the context gives the subscription back.
+
+        A listener that falls behind by more than ``stream.buffer_bytes`` gets the newest quote of
+        each symbol; ``Quote.sequence`` shows the hole.
+
+        Raises:
+            InvalidSymbol: There is no symbol, or one is malformed.
+            UnknownSymbol: No provider serves one of them.
+        """
+        patterns = [parse_glob(symbol) for symbol in symbols]
+        if not patterns:
+            raise InvalidSymbol("no symbol was named", found=[], expected="at least one symbol")
+        for pattern in patterns:
+            if not is_glob(pattern):
+                self._router.candidates(pattern)
+        connection = Connection(WireFormat.JSON, self._settings.buffer_bytes)
+        self.hub.attach(connection)
+        try:
+            for pattern in patterns:
+                self.hub.subscribe(connection, pattern)
+            yield _quotes(connection)
+        finally:
+            self.hub.detach(connection)
+
+    def get_streaming_stats(self) -> dict[str, Any]:
+        """Return whether the engine runs, counts of the connections, and each feed's state."""
+        return {
+            "streaming": self.running,
+            "epoch": self.hub.epoch,
+            "websocket_stats": self.hub.stats(),
+            "watched": sorted(self._watched),
+            "feeds": self.feeds.stats(),
+        }
+
+
+async def _quotes(connection: Connection) -> AsyncIterator[Quote]:
+    while True:
+        for quote in await connection.take_quotes():
+            yield quote
