@@ -8,7 +8,6 @@ import secrets
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from datetime import date
-from functools import partial
 from importlib.metadata import EntryPoint
 from types import TracebackType
 from typing import Any, Self
@@ -17,10 +16,11 @@ import httpx
 from loguru import logger
 
 from tickloom import __version__
-from tickloom.cache import CacheManager, SingleFlight
+from tickloom.answers import Answers
+from tickloom.cache import CacheManager
 from tickloom.clock import Clock, SystemClock
 from tickloom.config import config
-from tickloom.errors import BadRecord, TickloomError
+from tickloom.errors import TickloomError
 from tickloom.feeds import Feeds, Reader, RequestBudget, Router, Source
 from tickloom.model import Company, HistoricalData, Interval, PriceAdjustment, Quote, encode_json
 from tickloom.monitoring.health import overall, providers_health
@@ -89,13 +89,13 @@ class MarketDataManager:
         self.writer = QuoteWriter(
             open_backend(self.settings.database.url), self.settings.database, self.clock
         )
-        self._reader = Reader(self.router)
+        reader = Reader(self.router)
         demand = Demand()
         hub = Hub(self.epoch, demand)
         self.pipeline = Pipeline(self.inspector, self.cache_manager.quotes, hub, self.writer)
         feeds = Feeds(
             self.router,
-            self._reader,
+            reader,
             demand,
             hub,
             self.pipeline.accept,
@@ -104,10 +104,7 @@ class MarketDataManager:
             jitter or random.Random(),  # noqa: S311 - spreads retries, guards nothing
         )
         self.stream_manager = StreamManager(hub, demand, feeds, self.router, self.settings.stream)
-        self._quotes: SingleFlight[Quote] = SingleFlight()
-        self._batches: SingleFlight[dict[str, Quote | TickloomError]] = SingleFlight()
-        self._histories: SingleFlight[HistoricalData] = SingleFlight()
-        self._companies: SingleFlight[Company] = SingleFlight()
+        self._answers = Answers(reader, self.cache_manager, self.pipeline)
         self._warming: asyncio.Task[None] | None = None
         self._started_s: float | None = None
         self._requests = 0
@@ -152,15 +149,14 @@ class MarketDataManager:
             self._warming = asyncio.create_task(self._warm(), name="warm the cache")
 
     async def close(self) -> None:
-        """Stop everything and write what is queued, within ten seconds; calling it twice is allowed."""
+        """Stop everything and write what is queued, within ten seconds; may be called twice."""
         if self._warming is not None:
             self._warming.cancel()
             with suppress(asyncio.CancelledError):
                 await self._warming
             self._warming = None
         await self.stream_manager.stop()
-        for flight in (self._quotes, self._batches, self._histories, self._companies):
-            await flight.aclose()
+        await self._answers.aclose()
         await self.writer.aclose(_CLOSE_LIMIT_S)
         await self.cache_manager.aclose()
         await self.plugins.aclose()
@@ -193,11 +189,7 @@ class MarketDataManager:
         """
         [symbol] = check_symbols([symbol], 1)
         self._requests += 1
-        cached = self.cache_manager.quotes.fresh(symbol)
-        if cached is not None:
-            return cached
-        found = await self._fetch([symbol])
-        answer = found[symbol]
+        answer = (await self._answers.quotes([symbol]))[symbol]
         if isinstance(answer, TickloomError):
             self._errors += 1
             raise answer
@@ -223,54 +215,13 @@ class MarketDataManager:
         """
         wanted = check_symbols(symbols, self.settings.server.max_symbols)
         self._requests += 1
-        found: dict[str, Quote | TickloomError] = {}
-        for symbol in wanted:
-            cached = self.cache_manager.quotes.fresh(symbol)
-            if cached is not None:
-                found[symbol] = cached
-        missing = [symbol for symbol in wanted if symbol not in found]
-        if missing:
-            found |= await self._fetch(missing)
+        found = await self._answers.quotes(wanted)
         answers = [found[symbol] for symbol in wanted]
         errors = {
             symbol: answer for symbol, answer in found.items() if isinstance(answer, TickloomError)
         }
         self._errors += len(errors)
         return Quotes([answer for answer in answers if isinstance(answer, Quote)], errors)
-
-    async def _fetch(self, symbols: list[str]) -> dict[str, Quote | TickloomError]:
-        new = tuple(symbol for symbol in symbols if not self._quotes.is_running(symbol))
-        answers = await asyncio.gather(
-            *(self._quotes.run(symbol, partial(self._pick, new, symbol)) for symbol in symbols),
-            return_exceptions=True,
-        )
-        found: dict[str, Quote | TickloomError] = {}
-        for symbol, answer in zip(symbols, answers, strict=True):
-            if isinstance(answer, Quote | TickloomError):
-                found[symbol] = answer
-            else:
-                raise answer
-        return found
-
-    async def _pick(self, batch: tuple[str, ...], symbol: str) -> Quote:
-        shared = await self.cache_manager.quotes.fetch_shared(symbol)
-        if shared is not None:
-            return shared
-        found = await self._batches.run(batch, lambda: self._ask(batch))
-        answer = found[symbol]
-        if isinstance(answer, TickloomError):
-            raise answer
-        return answer
-
-    async def _ask(self, batch: tuple[str, ...]) -> dict[str, Quote | TickloomError]:
-        found = await self._reader.quotes(batch)
-        for symbol, answer in found.items():
-            if isinstance(answer, Quote):
-                accepted = self.pipeline.accept(answer)
-                found[symbol] = accepted or BadRecord(
-                    f"the quote of {symbol} by {answer.provider} was quarantined as implausible"
-                )
-        return found
 
     async def get_historical_data(
         self,
@@ -288,22 +239,9 @@ class MarketDataManager:
             Unavailable: No provider answered.
         """
         request = check_history(symbol, start_date, end_date, interval, adjusted, self.clock.now())
-        key = (
-            f"{request.symbol} {request.interval} {request.start} {request.end} "
-            f"{request.adjustment}"
-        )
         self._requests += 1
-        cached = await self.cache_manager.history.get(key)
-        if cached is not None:
-            return cached
-
-        async def ask() -> HistoricalData:
-            answer = await self._reader.history(request)
-            await self.cache_manager.history.put(key, answer)
-            return answer
-
         with self._counting_errors():
-            return await self._histories.run(key, ask)
+            return await self._answers.history(request)
 
     async def get_company_info(self, symbol: str) -> Company:
         """Describe what stands behind a symbol.
@@ -315,17 +253,8 @@ class MarketDataManager:
         """
         [symbol] = check_symbols([symbol], 1)
         self._requests += 1
-        cached = await self.cache_manager.companies.get(symbol)
-        if cached is not None:
-            return cached
-
-        async def ask() -> Company:
-            answer = await self._reader.company(symbol)
-            await self.cache_manager.companies.put(symbol, answer)
-            return answer
-
         with self._counting_errors():
-            return await self._companies.run(symbol, ask)
+            return await self._answers.company(symbol)
 
     @contextmanager
     def _counting_errors(self) -> Iterator[None]:
@@ -391,5 +320,5 @@ class MarketDataManager:
         except TickloomError as error:
             logger.warning("the cache could not be warmed: {}", error)
             return
-        for symbol, error in quotes.errors.items():
-            logger.warning("{} could not be fetched ahead: {}", symbol, error)
+        for symbol, reason in quotes.errors.items():
+            logger.warning("{} could not be fetched ahead: {}", symbol, reason)

@@ -6,11 +6,15 @@ is loaded by itself here. A failure is a line of the report; the others run.
 
 from __future__ import annotations
 
+import asyncio
+import inspect
+import re
 from collections.abc import Iterable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, TypeVar
 
 import httpx
+import msgspec
 import pluggy
 from loguru import logger
 from msgspec import Struct
@@ -25,6 +29,9 @@ from tickloom.settings import Settings
 T = TypeVar("T")
 
 PluginState = Literal["active", "disabled", "failed", "not installed"]
+_CLOSE_LIMIT_S = 5.0
+_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+_NAMESPACE = re.compile(r"[A-Z0-9]{1,16}\.")
 _ROLE_METHODS: dict[type, tuple[str, ...]] = {
     Provider: ("info", "get_quotes", "get_history", "get_company", "open_stream", "aclose"),
     Notifier: ("name", "send", "aclose"),
@@ -67,13 +74,24 @@ class Plugins(Struct, kw_only=True):
         """The plugins that should run and do not."""
         return [line for line in self.report if line.state in {"failed", "not installed"}]
 
-    async def aclose(self) -> None:
-        """Close everything that was handed over; a failure does not keep the rest from closing."""
-        for closer in (*self.providers.values(), *self.notifiers.values()):
-            try:
-                await closer.aclose()
-            except Exception as error:  # noqa: BLE001 - foreign code
-                logger.warning("a plugin failed to close: {!r}", error)
+    async def aclose(self, limit_s: float = _CLOSE_LIMIT_S) -> None:
+        """Close everything that was handed over, all at once, each within ``limit_s`` seconds.
+
+        One that fails or hangs is told in the log and does not keep the rest from closing.
+        """
+        closers: list[tuple[str, Provider | Notifier]] = [
+            *((f"provider {name}", one) for name, one in self.providers.items()),
+            *((f"notifier {name}", one) for name, one in self.notifiers.items()),
+        ]
+        await asyncio.gather(*(_close(what, one, limit_s) for what, one in closers))
+
+
+async def _close(what: str, item: Provider | Notifier, limit_s: float) -> None:
+    try:
+        async with asyncio.timeout(limit_s):
+            await item.aclose()
+    except Exception as error:  # noqa: BLE001 - foreign code
+        logger.warning("{} failed to close: {!r}", what, error)
 
 
 def find_entry_points() -> list[EntryPoint]:
@@ -116,99 +134,156 @@ class _Loader:
 
     def take(self, point: EntryPoint) -> None:
         line = PluginReport(name=point.name, state="failed")
-        if point.dist is not None:
-            line.distribution, line.version = point.dist.name, point.dist.version
         self.plugins.report.append(line)
         enabled = self._settings.plugins.enabled
-        if enabled is not None and point.name not in enabled:
-            line.state, line.reason = "disabled", "not in plugins.enabled"
-            return
         try:
+            if point.dist is not None:
+                line.distribution, line.version = point.dist.name, point.dist.version
+            if enabled is not None and point.name not in enabled:
+                line.state, line.reason = "disabled", "not in plugins.enabled"
+                return
             self._activate(point, line)
-        except TickloomError as error:
-            line.reason = str(error)
-        except BaseException as error:
-            if isinstance(error, KeyboardInterrupt):
-                raise
-            line.reason = f"{type(error).__name__}: {error}"
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a plugin may even call sys.exit
+            line.hooks = ()
+            line.reason = _reason(error)
+            logger.warning("plugin {} failed: {}", point.name, line.reason)
         else:
             line.state = "active"
-            return
-        if self._manager.has_plugin(point.name):
-            self._manager.unregister(name=point.name)
-        logger.warning("plugin {} failed: {}", point.name, line.reason)
 
     def _activate(self, point: EntryPoint, line: PluginReport) -> None:
-        if any(other.name == point.name for other in self.plugins.report[:-1]):
-            raise PluginError(f"the plugin name {point.name} is taken by another distribution")
+        for other in self.plugins.report[:-1]:
+            if other.name == point.name:
+                raise PluginError(f"the plugin name {point.name} is taken by {other.distribution}")
         plugin = point.load()
         _check_version(plugin, point)
-        self._register(plugin, point.name)
-        callers = self._manager.get_hookcallers(plugin) or []
-        line.hooks = tuple(sorted(caller.name for caller in callers))
-        settings = self._settings.plugin(point.name, self._clock)
-        offers: list[str] = []
-        taken = (
-            self._collect(plugin, "tickloom_providers", Provider, self.plugins.providers, settings),
-            self._collect(plugin, "tickloom_notifiers", Notifier, self.plugins.notifiers, settings),
-            self._collect(
-                plugin, "tickloom_validators", Validator, self.plugins.validators, settings
-            ),
-        )
-        for role, (registry, found) in zip(
-            ("provider", "notifier", "validator"), taken, strict=True
-        ):
-            registry.update(found)
-            offers.extend(f"{role} {name}" for name in found)
-        line.offers = tuple(offers)
-
-    def _register(self, plugin: object, name: str) -> None:
+        line.hooks = _register(self._manager, plugin, point.name)
         try:
-            self._manager.register(plugin, name=name)
-            self._manager.check_pending()
-        except pluggy.PluginValidationError as error:
-            raise PluginError(
-                f"a hook does not fit its specification: {' '.join(str(error).split())}"
-            ) from None
+            self._take_offers(plugin, line)
+        except BaseException:
+            self._manager.unregister(plugin)
+            raise
 
-    def _collect(
-        self,
-        plugin: object,
-        hook: str,
-        role: type[T],
-        registry: dict[str, T],
-        settings: PluginSettings,
-    ) -> tuple[dict[str, T], dict[str, T]]:
+    def _take_offers(self, plugin: object, line: PluginReport) -> None:
+        settings = _ReadSettings(self._settings.plugin(line.name, self._clock))
+        registries: dict[type, dict[str, Any]] = {
+            Provider: self.plugins.providers,
+            Notifier: self.plugins.notifiers,
+            Validator: self.plugins.validators,
+        }
+        taken = {role: self._collect(plugin, role, settings) for role in registries}
+        settings.check_read(self._settings)
+        for role, found in taken.items():
+            registries[role].update(found)
+        line.offers = tuple(
+            f"{role.__name__.lower()} {name}" for role, found in taken.items() for name in found
+        )
+
+    def _collect(self, plugin: object, role: type, settings: PluginSettings) -> dict[str, Any]:
+        hook = f"tickloom_{role.__name__.lower()}s"
         others = [other for other in self._manager.get_plugins() if other is not plugin]
-        caller = self._manager.subset_hook_caller(hook, others)
         arguments: dict[str, Any] = {"settings": settings}
-        if hook != "tickloom_validators":
+        if role is not Validator:
             arguments["http"] = self._http
-        found: dict[str, T] = {}
-        for answer in caller(**arguments):
-            if not isinstance(answer, Sequence) or isinstance(answer, str):
-                raise PluginError(f"{hook} returned no list", found=answer)
-            for item in answer:
-                name = _checked_name(item, role, hook)
-                if name in registry or name in found:
-                    raise PluginError(f"the {role.__name__.lower()} name {name} is taken")
-                found[name] = item
-        return registry, found
+        caller = self._manager.subset_hook_caller(hook, others)
+        answers = caller(**arguments)
+        if caller.get_hookimpls() and not answers:
+            raise PluginError(f"{hook} returned None", expected="a list, empty for nothing")
+        found: dict[str, Any] = {}
+        for item in _listed(answers, hook):
+            name = _checked_name(item, role, hook)
+            self._check_free(item, role, name, found)
+            found[name] = item
+        return found
+
+    def _check_free(self, item: Any, role: type, name: str, found: dict[str, Any]) -> None:
+        offer = f"{role.__name__.lower()} {name}"
+        holders = [line.name for line in self.plugins.report if offer in line.offers]
+        if holders or name in found:
+            by = f"the plugin {holders[0]}" if holders else "another one of this plugin"
+            raise PluginError(f"the {role.__name__.lower()} name {name} is taken by {by}")
+        namespace = item.info.namespace if role is Provider else None
+        for other in (*self.plugins.providers.values(), *found.values()) if namespace else ():
+            if other.info.namespace == namespace:
+                raise PluginError(
+                    f"the namespace {namespace} is taken by the provider {other.info.name}"
+                )
 
     def finish(self) -> None:
         known = {line.name for line in self.plugins.report}
-        tables = self._settings.plugins
-        for name in tables.enabled or ():
+        wanted = dict.fromkeys(
+            self._settings.plugins.tables, "its table in the settings is used by nobody"
+        )
+        wanted |= dict.fromkeys(
+            self._settings.plugins.enabled or (), "it is named in plugins.enabled"
+        )
+        for name, why in wanted.items():
             if name not in known:
-                self._missing(name, "named in plugins.enabled")
-        for name in tables.tables:
-            if name not in known and name not in (tables.enabled or ()):
-                self._missing(name, f"[plugins.{name}] has settings for it")
+                reason = f"{why}: no installed distribution offers it"
+                line = PluginReport(name=name, state="not installed", reason=reason)
+                self.plugins.report.append(line)
+                logger.warning("plugin {} is not installed: {}", name, reason)
 
-    def _missing(self, name: str, why: str) -> None:
-        reason = f"{why}, but no installed distribution offers it"
-        self.plugins.report.append(PluginReport(name=name, state="not installed", reason=reason))
-        logger.warning("plugin {} is not installed: {}", name, reason)
+
+class _ReadSettings(PluginSettings):
+    """A plugin's settings that know whether the plugin looked at them."""
+
+    def __init__(self, settings: PluginSettings) -> None:
+        super().__init__(settings.name, settings.clock, settings.load)
+        self._read = False
+
+    def load(self, kind: type[T]) -> T:
+        self._read = True
+        return super().load(kind)
+
+    def check_read(self, settings: Settings) -> None:
+        keys = settings.plugins.tables.get(self.name)
+        if keys and not self._read:
+            # Nobody would notice a misspelt key in a table that nobody reads.
+            settings.plugin(self.name, self.clock).load(_NoSettings)
+
+
+class _NoSettings(Struct):
+    pass
+
+
+def _register(manager: pluggy.PluginManager, plugin: object, name: str) -> tuple[str, ...]:
+    try:
+        manager.register(plugin, name=name)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        manager.unregister(plugin)
+        raise PluginError(
+            f"a hook does not fit its specification: {' '.join(str(error).split())}"
+        ) from None
+    hooks = tuple(sorted(caller.name for caller in manager.get_hookcallers(plugin) or ()))
+    if not hooks:
+        manager.unregister(plugin)
+        raise PluginError(
+            "it implements no hook", expected="a function tickloom_providers under @hookimpl"
+        )
+    return hooks
+
+
+def _reason(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - even the error is foreign code
+        text = "an error that cannot be printed"
+    return text if isinstance(error, TickloomError) else f"{type(error).__name__}: {text}"
+
+
+def _listed(answers: Iterable[Any], hook: str) -> list[Any]:
+    items: list[Any] = []
+    for answer in answers:
+        if inspect.iscoroutine(answer):
+            answer.close()
+            raise PluginError(f"{hook} is async", expected="a plain def that returns a list")
+        if not isinstance(answer, Sequence) or isinstance(answer, str):
+            raise PluginError(f"{hook} returned no list", found=answer)
+        items.extend(answer)
+    return items
 
 
 def _check_version(plugin: object, point: EntryPoint) -> None:
@@ -228,8 +303,12 @@ def _checked_name(item: Any, role: type, hook: str) -> str:
                 expected=f"all of {', '.join(_ROLE_METHODS[role])}",
             )
     name = item.name if role is not Provider else _checked_info(item).name
-    if not isinstance(name, str) or not name:
-        raise PluginError(f"{hook} returned an object without a name", found=name)
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise PluginError(
+            f"{hook} returned a {type(item).__name__} without a proper name",
+            found=name,
+            expected="lower-case letters, digits, _ and -",
+        )
     return name
 
 
@@ -237,4 +316,14 @@ def _checked_info(provider: Any) -> ProviderInfo:
     info = provider.info
     if not isinstance(info, ProviderInfo):
         raise PluginError("the provider's info is no ProviderInfo", found=info)
+    try:
+        msgspec.convert(msgspec.to_builtins(info), ProviderInfo)
+    except msgspec.ValidationError as error:
+        raise PluginError(f"the provider's info is wrong: {error}") from None
+    if info.namespace is not None and not _NAMESPACE.fullmatch(info.namespace):
+        raise PluginError(
+            f"the namespace of the provider {info.name} cannot be used",
+            found=info.namespace,
+            expected="capitals and digits with a full stop at the end, such as SIM.",
+        )
     return info

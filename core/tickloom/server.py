@@ -97,7 +97,7 @@ def run_server(settings: Settings, sockets: Sequence[socket.socket]) -> None:
         server_header=False,
     )
     if settings.server.workers > 1:
-        Multiprocess(config, target=uvicorn.Server(config).run, sockets=list(sockets)).run()
+        Multiprocess(config, list(sockets)).run()
     else:
         _Server(config).run(sockets=list(sockets))
 

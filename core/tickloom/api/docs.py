@@ -10,7 +10,7 @@ from litestar import MediaType, Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import SwaggerRenderPlugin
-from litestar.openapi.spec import Components, License, Schema, SecurityScheme, Tag
+from litestar.openapi.spec import Components, License, Reference, Schema, SecurityScheme, Tag
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
@@ -44,7 +44,7 @@ class DecimalSchemas(OpenAPISchemaPlugin):
 
     def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: Any) -> Schema:  # noqa: ARG002 - the plugin's interface
         """Return the schema of a number."""
-        return Schema(type=OpenAPIType.NUMBER, format="decimal")
+        return Schema(type=OpenAPIType.NUMBER)
 
 
 def openapi_config(*, with_keys: bool) -> OpenAPIConfig:
@@ -53,7 +53,7 @@ def openapi_config(*, with_keys: bool) -> OpenAPIConfig:
     Args:
         with_keys: Whether requests need an API key.
     """
-    schemes = {
+    schemes: dict[str, SecurityScheme | Reference] = {
         "key": SecurityScheme(type="apiKey", name="X-API-Key", security_scheme_in="header"),
         "bearer": SecurityScheme(type="http", scheme="bearer"),
     }

@@ -238,7 +238,7 @@ async def _receive(socket: WebSocket[Any, Any, Any]) -> str | bytes | None:
 
 
 async def _send(socket: WebSocket[Any, Any, Any], form: WireFormat, message: object) -> None:
-    await _send_frame(socket, form, form.encode(message))
+    await _send_frame(socket, form, form.encoded(message))
 
 
 async def _send_frame(socket: WebSocket[Any, Any, Any], form: WireFormat, frame: bytes) -> None:

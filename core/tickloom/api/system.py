@@ -87,7 +87,7 @@ def system_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
     async def get_status() -> Response[Health]:
         health = await manager.health_check()
         status = 503 if health["overall_status"] == "unhealthy" else 200
-        return Response(encode_json(health), media_type="application/json", status_code=status)
+        return _json(health, status)
 
     @get("/providers", operation_id="getProviders", summary="Providers", tags=["system"])
     async def get_providers() -> Response[Providers]:
@@ -164,5 +164,5 @@ def streaming_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
     return [start, stop, stats]
 
 
-def _json(value: Any) -> Response[Any]:
-    return Response(encode_json(value), media_type="application/json")
+def _json(value: Any, status: int = 200) -> Response[Any]:
+    return Response(encode_json(value), media_type="application/json", status_code=status)

@@ -99,7 +99,7 @@ class QuoteCache:
         if data is None:
             return None
         try:
-            quote = decode_json(data, Quote)
+            quote: Quote = decode_json(data, Quote)
         except BadRecord:
             await self._shared.delete(_key(symbol))
             return None

@@ -48,7 +48,9 @@ class RequestBudget:
             item = RateItem(self._provider, now_ms)
             if self._bucket.put(item):
                 return
-            wait_s = max(1, int(self._bucket.waiting(item))) / _MS
+            waiting_ms = self._bucket.waiting(item)
+            assert isinstance(waiting_ms, int)  # noqa: S101 - only shared buckets answer later
+            wait_s = max(1, waiting_ms) / _MS
             if self._clock.monotonic() + wait_s > deadline_s:
                 raise RateLimited(
                     f"the request budget of provider {self._provider} is used up",

@@ -23,7 +23,8 @@ _LONGEST_PAUSE_S = 30.0
 class Tell(Protocol):
     """Says that a provider's feed changed its state."""
 
-    def __call__(self, source: Source, state: StatusState, reason: str = "") -> None: ...
+    def __call__(self, source: Source, state: StatusState, reason: str = "") -> None:
+        """Tell that the feed of ``source`` is in ``state`` from now on."""
 
 
 class PushFeed:
@@ -100,9 +101,9 @@ class PushFeed:
             self._stream = stream
             await self._align(stream)
             async for batch in stream:
-                if not self.received or not self._source.healthy:
-                    self._tell(self._source, "live")
                 self._source.succeeded()
+                # Cheap where nothing changed; an open stream that says nothing is not live yet.
+                self._tell(self._source, "live")
                 self.received += len(batch)
                 for quote in batch:
                     self._accept(self._source.vouched(quote))

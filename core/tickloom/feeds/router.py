@@ -25,14 +25,12 @@ class Router:
         rest = set(self.sources) - set(named)
         self._others = [self.sources[name] for name in sorted(rest)]
 
-    def candidates(
-        self, symbol: str, able: Callable[[Source], bool] = lambda source: True
-    ) -> list[Source]:
+    def candidates(self, symbol: str, able: Callable[[Source], bool] | None = None) -> list[Source]:
         """Return who may serve ``symbol``, first choice first.
 
         Args:
             symbol: Canonical.
-            able: Which of them have the capability that is asked for.
+            able: Which of them have the capability that is asked for; ``None`` = all.
 
         Raises:
             UnknownSymbol: Nobody may serve it.
@@ -41,7 +39,7 @@ class Router:
         serving = self._serving(symbol)
         if not serving:
             raise self._unknown(symbol)
-        chosen = [source for source in serving if able(source)]
+        chosen = [source for source in serving if able is None or able(source)]
         if not chosen:
             names = ", ".join(source.name for source in serving)
             raise NotSupported(f"no provider of {symbol} offers this: {names} cannot")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from loguru import logger
@@ -67,7 +68,7 @@ class Source:
         return info.symbols is None or symbol in info.symbols
 
     async def quotes(self, symbols: Sequence[str]) -> dict[str, Quote | TickloomError]:
-        """Return a quote or an error for every one of ``symbols``; raises nothing of the provider's.
+        """Return a quote or an error for every one of ``symbols``, whatever the provider raises.
 
         Larger lists are asked for in pieces of ``info.max_batch``, one after the other.
         """
@@ -75,7 +76,7 @@ class Source:
         for start in range(0, len(symbols), max(1, self.info.max_batch)):
             batch = symbols[start : start + max(1, self.info.max_batch)]
             try:
-                answer = await self._call("quotes", lambda batch=batch: self._ask(batch))
+                answer = await self._call("quotes", partial(self._ask, batch))
             except TickloomError as error:
                 answer = dict.fromkeys(batch, error)
             for symbol in batch:
@@ -97,7 +98,8 @@ class Source:
             return answer
         if answer is None:
             return UnknownSymbol(f"provider {self.name} does not know {symbol}")
-        if not isinstance(answer, Quote) or answer.symbol != symbol:
+        # Foreign code: the type of the mapping's values is a promise only.
+        if type(answer) is not Quote or answer.symbol != symbol:
             return self._failed(
                 PluginError(f"provider {self.name} answered wrongly for {symbol}", found=answer)
             )
@@ -158,7 +160,7 @@ class Source:
             return ProviderUnavailable(
                 f"provider {self.name} did not answer {what} within {self.timeout_s:g} s"
             )
-        logger.opt(exception=error).debug("provider {} broke its contract", self.name)
+        logger.opt(exception=error).trace("provider {} broke its contract", self.name)
         return ProviderUnavailable(
             f"provider {self.name} failed at {what} in a way that it should not: "
             f"{type(error).__name__}: {error}",

@@ -35,8 +35,15 @@ def set_up_logging(settings: LoggingSettings) -> None:
     set_level(settings.level)
     logger.remove()
     serialize = settings.format == "json"
-    common = {"filter": _passes, "level": 0, "backtrace": False, "diagnose": False}
-    logger.add(sys.stderr, format=_TEXT, serialize=serialize, **common)  # type: ignore[arg-type]
+    logger.add(
+        sys.stderr,
+        format=_TEXT,
+        serialize=serialize,
+        filter=_passes,
+        level=0,
+        backtrace=False,
+        diagnose=False,
+    )
     if settings.file:
         try:
             logger.add(
@@ -46,7 +53,10 @@ def set_up_logging(settings: LoggingSettings) -> None:
                 rotation=_ROTATION,
                 retention=_RETENTION,
                 enqueue=True,
-                **common,  # type: ignore[arg-type]
+                filter=_passes,
+                level=0,
+                backtrace=False,
+                diagnose=False,
             )
         except OSError as error:
             raise ConfigError(
@@ -77,6 +87,6 @@ class _Forward(logging.Handler):
             level: str | int = logger.level(record.levelname).name
         except ValueError:
             level = record.levelno
-        logger.patch(lambda line: line.update(name=record.name)).opt(exception=record.exc_info).log(
-            level, "{}", record.getMessage()
-        )
+        logger.patch(lambda line: line.update({"name": record.name})).opt(
+            exception=record.exc_info
+        ).log(level, "{}", record.getMessage())

@@ -46,7 +46,8 @@ class Inspector:
         self.inspected += 1
         fault = _fault_of_form(quote)
         if fault is not None:
-            return self._quarantine(quote, fault)
+            self._quarantine(quote, fault)
+            return None
         codes: tuple[str, ...] = ()
         for name, validator in self._validators:
             try:
@@ -58,7 +59,8 @@ class Inspector:
                 continue
             self.codes[verdict.code] += 1
             if verdict.quality is Quality.QUARANTINED:
-                return self._quarantine(quote, verdict)
+                self._quarantine(quote, verdict)
+                return None
             codes = (*codes, verdict.code)
         if not codes:
             return quote

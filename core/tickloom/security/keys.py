@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable
+from typing import Any
 
 from litestar.connection import ASGIConnection
 from litestar.datastructures import Headers
@@ -13,7 +14,8 @@ from litestar.handlers import BaseRouteHandler
 from tickloom.errors import NotAuthenticated
 from tickloom.settings import AuthSettings
 
-Guard = Callable[["ASGIConnection[object, object, object, object]", BaseRouteHandler], None]
+Connection = ASGIConnection[Any, Any, Any, Any]
+Guard = Callable[[Connection, BaseRouteHandler], None]
 
 
 class KeyRing:
@@ -46,9 +48,7 @@ def require_key(ring: KeyRing) -> list[Guard]:
     if not ring.required:
         return []
 
-    def guard(
-        connection: ASGIConnection[object, object, object, object], _: BaseRouteHandler
-    ) -> None:
+    def guard(connection: Connection, _: BaseRouteHandler) -> None:
         if ring.user_of_headers(connection.headers) is None:
             raise NotAuthenticated(
                 "this needs a key",

@@ -59,7 +59,7 @@ class Connection:
 
         Their number is bounded by what the client asks: it is not read from while it is behind.
         """
-        self._controls.append(self.form.encode(message))
+        self._controls.append(self.form.encoded(message))
         if len(self._controls) > _MAX_CONTROLS:
             self._taken.clear()
         self._wake.set()
@@ -93,11 +93,10 @@ class Connection:
         for tick, data in ticks:
             gap = self._gaps.pop(tick.quote.symbol, None) if self._gaps else None
             if gap is not None:
-                frames.append(self.form.encode(gap))
+                frames.append(self.form.encoded(gap))
             frames.append(data)
         self.delivered += len(ticks)
-        for gap in self._gaps.values():
-            frames.append(self.form.encode(gap))
+        frames.extend(self.form.encoded(gap) for gap in self._gaps.values())
         self._gaps.clear()
         return frames
 

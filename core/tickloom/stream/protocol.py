@@ -192,10 +192,9 @@ def message_id(data: str | bytes, max_bytes: int) -> str | int | None:
 
 
 def _parse(data: str | bytes) -> Any:
-    decode = msgspec.json.decode if isinstance(data, str) else msgspec.msgpack.decode
     name = "JSON" if isinstance(data, str) else "MessagePack"
     try:
-        return decode(data)
+        return msgspec.json.decode(data) if isinstance(data, str) else msgspec.msgpack.decode(data)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise InvalidMessage(f"not {name}: {error}", found=data[:80]) from None
 

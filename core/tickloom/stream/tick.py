@@ -15,7 +15,7 @@ class WireFormat(StrEnum):
     JSON = "json"
     MSGPACK = "msgpack"
 
-    def encode(self, message: Any) -> bytes:
+    def encoded(self, message: Any) -> bytes:
         """Return one message in this form."""
         return encode_json(message) if self is WireFormat.JSON else encode_msgpack(message)
 

@@ -1,0 +1,120 @@
+"""Answers one question from the cache, else from a provider, asking once for all who wait."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from tickloom.cache import CacheManager, SingleFlight
+from tickloom.errors import BadRecord, TickloomError
+from tickloom.feeds import Reader
+from tickloom.model import Company, HistoricalData, Quote
+from tickloom.pipeline import Pipeline
+from tickloom.roles import HistoryRequest
+
+
+class Answers:
+    """Quotes, history and companies for those who ask.
+
+    Args:
+        reader: Asks providers, with failover.
+        cache: Looked into first.
+        pipeline: Every quote that is fetched takes the same line as one that is streamed.
+    """
+
+    def __init__(self, reader: Reader, cache: CacheManager, pipeline: Pipeline) -> None:
+        self._reader = reader
+        self._cache = cache
+        self._pipeline = pipeline
+        self._quotes: SingleFlight[Quote] = SingleFlight()
+        self._batches: SingleFlight[dict[str, Quote | TickloomError]] = SingleFlight()
+        self._histories: SingleFlight[HistoricalData] = SingleFlight()
+        self._companies: SingleFlight[Company] = SingleFlight()
+
+    async def quotes(self, symbols: list[str]) -> dict[str, Quote | TickloomError]:
+        """Return for each canonical symbol its newest quote, or why there is none."""
+        found: dict[str, Quote | TickloomError] = {}
+        for symbol in symbols:
+            cached = self._cache.quotes.fresh(symbol)
+            if cached is not None:
+                found[symbol] = cached
+        missing = [symbol for symbol in symbols if symbol not in found]
+        return found | await self.fetch_quotes(missing) if missing else found
+
+    async def fetch_quotes(self, missing: list[str]) -> dict[str, Quote | TickloomError]:
+        """Return the same for symbols that the cache of this process does not have."""
+        new = tuple(symbol for symbol in missing if not self._quotes.is_running(symbol))
+        answers = await asyncio.gather(
+            *(self._quotes.run(symbol, partial(self._quote, new, symbol)) for symbol in missing),
+            return_exceptions=True,
+        )
+        found: dict[str, Quote | TickloomError] = {}
+        for symbol, answer in zip(missing, answers, strict=True):
+            if isinstance(answer, Quote | TickloomError):
+                found[symbol] = answer
+            else:
+                raise answer
+        return found
+
+    async def _quote(self, batch: tuple[str, ...], symbol: str) -> Quote:
+        shared = await self._cache.quotes.fetch_shared(symbol)
+        if shared is not None:
+            return shared
+        found = await self._batches.run(batch, lambda: self._ask(batch))
+        answer = found[symbol]
+        if isinstance(answer, TickloomError):
+            raise answer
+        return answer
+
+    async def _ask(self, batch: tuple[str, ...]) -> dict[str, Quote | TickloomError]:
+        found = await self._reader.quotes(batch)
+        for symbol, answer in found.items():
+            if isinstance(answer, Quote):
+                accepted = self._pipeline.accept(answer)
+                found[symbol] = accepted or BadRecord(
+                    f"the quote of {symbol} by {answer.provider} was quarantined as implausible"
+                )
+        return found
+
+    async def history(self, request: HistoryRequest) -> HistoricalData:
+        """Return the bars that ``request`` asks for.
+
+        Raises:
+            TickloomError: Why there are none.
+        """
+        key = (
+            f"{request.symbol} {request.interval} {request.start} {request.end} "
+            f"{request.adjustment}"
+        )
+        cached = await self._cache.history.get(key)
+        if cached is not None:
+            return cached
+
+        async def ask() -> HistoricalData:
+            answer = await self._reader.history(request)
+            await self._cache.history.put(key, answer)
+            return answer
+
+        return await self._histories.run(key, ask)
+
+    async def company(self, symbol: str) -> Company:
+        """Return the description of a canonical symbol.
+
+        Raises:
+            TickloomError: Why there is none.
+        """
+        cached = await self._cache.companies.get(symbol)
+        if cached is not None:
+            return cached
+
+        async def ask() -> Company:
+            answer = await self._reader.company(symbol)
+            await self._cache.companies.put(symbol, answer)
+            return answer
+
+        return await self._companies.run(symbol, ask)
+
+    async def aclose(self) -> None:
+        """Cancel the questions that still run."""
+        for flight in (self._quotes, self._batches, self._histories, self._companies):
+            await flight.aclose()

@@ -1,0 +1,254 @@
+"""The feeds follow the demand; time is fake, providers are scripted."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from typing import Any
+
+import pytest
+from scripted import ScriptedProvider, ScriptedStream, make_quote
+
+from tickloom.clock import FakeClock
+from tickloom.errors import ProviderUnavailable, UnknownSymbol
+from tickloom.feeds import Feeds, Reader, RequestBudget, Router, Source
+from tickloom.model import Quote
+from tickloom.roles import Budget
+from tickloom.settings import FeedSettings, ProviderSettings
+from tickloom.stream import Connection, Demand, Hub, WireFormat
+
+
+class Room:
+    def __init__(self, *providers: ScriptedProvider) -> None:
+        self.clock = FakeClock()
+        self.demand = Demand()
+        self.hub = Hub("e1", self.demand)
+        self.quotes: list[Quote] = []
+        sources = [
+            Source(provider, self.clock, 5, RequestBudget("p", Budget(), self.clock))
+            for provider in providers
+        ]
+        router = Router(sources, ProviderSettings(primary="first"))
+        self.feeds = Feeds(
+            router,
+            Reader(router),
+            self.demand,
+            self.hub,
+            self.quotes.append,
+            FeedSettings(),
+            self.clock,
+            random.Random(1),
+        )
+
+    def client(self, *patterns: str) -> Connection:
+        connection = Connection(WireFormat.JSON, 100_000)
+        self.hub.attach(connection)
+        for pattern in patterns:
+            self.hub.subscribe(connection, pattern)
+        return connection
+
+    async def told(self, connection: Connection) -> list[dict[str, Any]]:
+        async with asyncio.timeout(1):
+            return [json.loads(frame) for frame in await connection.take()]
+
+
+def stream_of(provider: ScriptedProvider) -> ScriptedStream:
+    return provider.streams[-1]
+
+
+async def test_nothing_is_read_that_nobody_wants() -> None:
+    provider = ScriptedProvider("first", has_stream=True)
+    room = Room(provider, ScriptedProvider("second"))
+    await room.feeds.start()
+    await room.clock.advance(100)
+
+    assert provider.calls == []
+    await room.feeds.stop()
+
+
+async def test_one_upstream_stream_serves_any_number_of_clients_and_ends_with_the_last() -> None:
+    provider = ScriptedProvider("first", has_stream=True)
+    room = Room(provider)
+    await room.feeds.start()
+    clients = [room.client("AAPL") for _ in range(5)]
+    await room.clock.advance(0)
+    stream = stream_of(provider)
+
+    assert len(provider.streams) == 1
+    assert stream.symbols == {"AAPL"}
+
+    clients.append(room.client("MSFT"))
+    await room.clock.advance(0)
+
+    assert stream.symbols == {"AAPL", "MSFT"}
+
+    for client in clients:
+        room.hub.detach(client)
+    await room.clock.advance(0)
+
+    assert stream.closed
+    await room.feeds.stop()
+
+
+async def test_a_pattern_is_read_as_the_listed_symbols_that_it_fits() -> None:
+    listed = frozenset({"SIM.ACME", "SIM.GLOBEX"})
+    provider = ScriptedProvider("sim", has_stream=True, namespace="SIM.", symbols=listed)
+    room = Room(provider)
+    await room.feeds.start()
+    room.client("SIM.*")
+    await room.clock.advance(0)
+
+    assert stream_of(provider).symbols == listed
+    await room.feeds.stop()
+
+
+async def test_a_stream_that_breaks_is_opened_again_and_clients_are_told() -> None:
+    provider = ScriptedProvider("first", has_stream=True)
+    room = Room(provider)
+    await room.feeds.start()
+    client = room.client("AAPL")
+    await room.clock.advance(0)
+    stream_of(provider).push(make_quote("AAPL", provider="first"))
+    await room.clock.advance(0)
+    stream_of(provider).fail(ConnectionResetError("reset"))
+    await room.clock.advance(0)
+    told = await room.told(client)
+
+    assert [message["state"] for message in told if message["type"] == "status"] == ["down"]
+    assert told[-1]["provider"] == "first"
+    assert told[-1]["symbols"] == ["AAPL"]
+
+    await room.clock.advance(1)
+    stream_of(provider).push(make_quote("AAPL", "190", provider="first"))
+    await room.clock.advance(0)
+    told = await room.told(client)
+
+    assert len(provider.streams) == 2
+    assert [message["state"] for message in told if message["type"] == "status"] == ["live"]
+    assert len(room.quotes) == 2
+    await room.feeds.stop()
+
+
+async def test_pauses_between_attempts_grow_and_stay_bounded() -> None:
+    provider = ScriptedProvider("first", has_stream=True)
+    provider.failure = ProviderUnavailable("no")
+    room = Room(provider)
+    await room.feeds.start()
+    room.client("AAPL")
+    await room.clock.advance(10)
+    early = len(provider.calls)
+    await room.clock.advance(600)
+
+    assert 3 <= early <= 8
+    assert 600 / 45 <= len(provider.calls) - early <= 600 / 15 + 8
+    await room.feeds.stop()
+
+
+async def test_streamed_symbols_are_polled_fast_and_watched_ones_slowly() -> None:
+    prices = iter(range(1, 1_000))
+    provider = ScriptedProvider("first", lambda symbol: make_quote(symbol, str(next(prices))))
+    room = Room(provider)
+    await room.feeds.start()
+    room.client("AAPL")
+    room.demand.acquire("MSFT", watch=True)
+    await room.clock.advance(59.5)
+
+    assert provider.calls.count(("AAPL",)) == 60
+    assert provider.calls.count(("MSFT",)) == 2
+    assert len(room.quotes) == 62
+    await room.feeds.stop()
+
+
+async def test_a_poll_that_finds_nothing_new_is_no_tick() -> None:
+    provider = ScriptedProvider("first")
+    room = Room(provider)
+    await room.feeds.start()
+    room.client("AAPL")
+    await room.clock.advance(10)
+
+    assert len(provider.calls) == 11
+    assert len(room.quotes) == 1
+    await room.feeds.stop()
+
+
+async def test_an_unknown_symbol_is_told_once_and_not_asked_for_again() -> None:
+    provider = ScriptedProvider("first", {"AAPL": make_quote("AAPL")})
+    room = Room(provider)
+    await room.feeds.start()
+    client = room.client("AAPL", "NOPE")
+    await room.clock.advance(5)
+    told = await room.told(client)
+
+    assert [(message["code"], message["symbol"]) for message in told] == [(404, "NOPE")]
+    assert provider.calls[-1] == ("AAPL",)
+    await room.feeds.stop()
+
+
+async def test_a_provider_that_is_down_is_told_to_those_who_depend_on_it() -> None:
+    provider = ScriptedProvider("first")
+    provider.failure = ProviderUnavailable("no network")
+    room = Room(provider)
+    await room.feeds.start()
+    client = room.client("AAPL")
+    await room.clock.advance(3)
+    told = await room.told(client)
+
+    assert [message["state"] for message in told] == ["down"]
+    assert "no network" in told[0]["reason"]
+    assert room.feeds.troubles(["AAPL"])[0].state == "down"
+
+    provider.failure = None
+    await room.clock.advance(1)
+
+    assert [message["state"] for message in await room.told(client)] == ["live"]
+    assert room.feeds.troubles(["AAPL"]) == []
+    await room.feeds.stop()
+
+
+@pytest.mark.parametrize("has_stream", [True, False])
+async def test_stopping_leaves_no_task_and_starting_again_serves_the_old_clients(
+    has_stream: bool,
+) -> None:
+    provider = ScriptedProvider("first", has_stream=has_stream)
+    room = Room(provider)
+    room.client("AAPL")
+    await room.feeds.start()
+    await room.clock.advance(1)
+    await room.feeds.stop()
+
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    calls = len(provider.calls)
+    await room.feeds.start()
+    await room.clock.advance(1)
+
+    assert len(provider.calls) > calls
+    await room.feeds.stop()
+
+
+async def test_one_providers_trouble_does_not_reach_anothers_symbols() -> None:
+    good = ScriptedProvider("good", has_stream=True, symbols=frozenset({"GOOD"}))
+    bad = ScriptedProvider("bad", symbols=frozenset({"BAD"}))
+    bad.failure = ValueError("broken plugin")
+    room = Room(good, bad)
+    await room.feeds.start()
+    room.client("GOOD", "BAD")
+    await room.clock.advance(1)
+    stream_of(good).push(make_quote("GOOD", provider="good"))
+    await room.clock.advance(1)
+
+    assert [quote.symbol for quote in room.quotes] == ["GOOD"]
+    await room.feeds.stop()
+
+
+async def test_unknown_to_all_is_an_answer_and_no_failure() -> None:
+    provider = ScriptedProvider("first", {"X": UnknownSymbol("no")})
+    room = Room(provider)
+    await room.feeds.start()
+    client = room.client("X")
+    await room.clock.advance(1)
+    told = await room.told(client)
+
+    assert [message["type"] for message in told] == ["error"]
+    await room.feeds.stop()

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from scripted import EVERYTHING, ScriptedProvider, make_quote
+
+from tickloom.clock import FakeClock
+from tickloom.errors import (
+    NotSupported,
+    ProviderUnavailable,
+    RateLimited,
+    TickloomError,
+    UnknownSymbol,
+)
+from tickloom.feeds import Reader, RequestBudget, Router, Source
+from tickloom.model import Quote, Timeliness
+from tickloom.roles import Budget, HistoryRequest
+from tickloom.settings import ProviderSettings
+
+SETTINGS = ProviderSettings(primary="first", fallback=("second",))
+DAY = HistoryRequest(symbol="AAPL", start=date(2026, 1, 1), end=date(2026, 1, 2))
+
+
+def make_source(provider: ScriptedProvider, timeout_s: float = 5) -> Source:
+    clock = FakeClock()
+    return Source(provider, clock, timeout_s, RequestBudget("first", Budget(), clock))
+
+
+def make_reader(*providers: ScriptedProvider) -> Reader:
+    return Reader(Router([make_source(provider) for provider in providers], SETTINGS))
+
+
+async def test_the_first_provider_answers_and_nobody_else_is_asked() -> None:
+    first, second = ScriptedProvider("first"), ScriptedProvider("second")
+    found = await make_reader(first, second).quotes(["AAPL", "MSFT"])
+
+    assert {
+        symbol: quote.provider for symbol, quote in found.items() if isinstance(quote, Quote)
+    } == {
+        "AAPL": "first",
+        "MSFT": "first",
+    }
+    assert first.calls == [("AAPL", "MSFT")]
+    assert second.calls == []
+
+
+async def test_another_provider_stands_in_and_the_quote_says_for_whom_and_why() -> None:
+    first, second = ScriptedProvider("first"), ScriptedProvider("second")
+    first.failure = ProviderUnavailable("first is on holiday")
+    quote = (await make_reader(first, second).quotes(["AAPL"]))["AAPL"]
+
+    assert isinstance(quote, Quote)
+    assert (quote.provider, quote.fallback_from) == ("second", "first")
+    assert "on holiday" in str(quote.fallback_reason)
+
+
+async def test_a_partial_batch_is_completed_by_the_next_provider() -> None:
+    first = ScriptedProvider("first", {"AAPL": make_quote("AAPL")})
+    second = ScriptedProvider("second")
+    found = await make_reader(first, second).quotes(["AAPL", "MSFT"])
+    quotes = {symbol: quote for symbol, quote in found.items() if isinstance(quote, Quote)}
+
+    assert quotes["AAPL"].fallback_from is None
+    assert quotes["MSFT"].fallback_from == "first"
+    assert second.calls == [("MSFT",)]
+
+
+async def test_an_unknown_symbol_by_the_fallback_does_not_hide_that_the_primary_is_down() -> None:
+    first, second = ScriptedProvider("first"), ScriptedProvider("second", {"X": make_quote("X")})
+    first.failure = ProviderUnavailable("first is on holiday")
+    found = await make_reader(first, second).quotes(["AAPL"])
+
+    assert isinstance(found["AAPL"], ProviderUnavailable)
+
+
+async def test_history_and_company_fail_over_too() -> None:
+    first = ScriptedProvider("first", **EVERYTHING)
+    second = ScriptedProvider("second", **EVERYTHING)
+    first.failure = ProviderUnavailable("first is on holiday")
+    reader = make_reader(first, second)
+
+    assert (await reader.history(DAY)).fallback_from == "first"
+    assert (await reader.company("AAPL")).fallback_from == "first"
+
+
+async def test_what_nobody_offers_is_not_supported() -> None:
+    with pytest.raises(NotSupported):
+        await make_reader(ScriptedProvider("first")).company("AAPL")
+
+
+async def test_a_large_list_is_asked_for_in_batches_of_the_provider() -> None:
+    first = ScriptedProvider("first", max_batch=2)
+    await make_reader(first).quotes(["A", "B", "C", "D", "E"])
+
+    assert first.calls == [("A", "B"), ("C", "D"), ("E",)]
+
+
+async def test_a_provider_that_does_not_answer_in_time_is_unavailable() -> None:
+    provider = ScriptedProvider("first")
+    provider.gate = asyncio.Event()
+    source = make_source(provider, timeout_s=0.01)
+    answer = (await source.quotes(["AAPL"]))["AAPL"]
+
+    assert isinstance(answer, ProviderUnavailable)
+    assert "first did not answer quotes within 0.01 s" in str(answer)
+    assert not source.healthy
+
+
+@pytest.mark.parametrize("failure", [ValueError("boom"), KeyError("x"), RecursionError()])
+async def test_whatever_a_provider_raises_comes_out_as_an_error_of_ours(
+    failure: Exception,
+) -> None:
+    provider = ScriptedProvider("first")
+    provider.failure = failure
+    answer = (await make_source(provider).quotes(["AAPL"]))["AAPL"]
+
+    assert isinstance(answer, TickloomError)
+    assert type(failure).__name__ in str(answer)
+
+
+@pytest.mark.parametrize("wrong", [5, "text", make_quote("MSFT"), object()])
+async def test_a_value_that_is_no_quote_of_the_symbol_is_the_plugins_error(wrong: object) -> None:
+    source = make_source(ScriptedProvider("first", lambda symbol: wrong))
+    answer = (await source.quotes(["AAPL"]))["AAPL"]
+
+    assert isinstance(answer, TickloomError)
+    assert "answered wrongly for AAPL" in str(answer)
+
+
+async def test_a_symbol_left_out_is_unknown_and_the_provider_stays_healthy() -> None:
+    source = make_source(ScriptedProvider("first", {"X": make_quote("X")}))
+    answer = (await source.quotes(["AAPL"]))["AAPL"]
+
+    assert isinstance(answer, UnknownSymbol)
+    assert source.healthy
+
+
+@pytest.mark.parametrize("timeliness", [Timeliness.DELAYED, Timeliness.SIMULATED])
+async def test_only_a_real_time_provider_may_claim_to_be_real_time(timeliness: Timeliness) -> None:
+    boast = make_quote("AAPL", is_real_time=True, provider="somebody")
+    source = make_source(ScriptedProvider("first", {"AAPL": boast}, timeliness=timeliness))
+    quote = (await source.quotes(["AAPL"]))["AAPL"]
+
+    assert isinstance(quote, Quote)
+    assert quote.is_real_time is False
+    assert quote.provider == "first"
+    assert quote.current_price == Decimal("189.41")
+
+
+async def test_a_budget_lets_through_what_it_allows_and_says_when_to_come_back() -> None:
+    clock = FakeClock()
+    budget = RequestBudget("first", Budget(per_minute=5), clock)
+    for _ in range(5):
+        await budget.take(0)
+    with pytest.raises(RateLimited) as caught:
+        await budget.take(10)
+
+    assert caught.value.retry_after_s == pytest.approx(60, abs=0.1)
+
+    await clock.advance(61)
+    await budget.take(0)
+
+
+async def test_a_request_waits_for_its_place_in_the_budget() -> None:
+    clock = FakeClock()
+    budget = RequestBudget("first", Budget(per_second=1), clock)
+    await budget.take(0)
+    second = asyncio.create_task(budget.take(5))
+    await clock.advance(0.5)
+
+    assert not second.done()
+
+    await clock.advance(0.6)
+    await second
