@@ -128,8 +128,6 @@ class _Loader:
         self._settings = settings
         self._http = http
         self._clock = clock
-        self._manager = pluggy.PluginManager("tickloom")
-        self._manager.add_hookspecs(hookspecs)
         self.plugins = Plugins(report=[], providers={}, notifiers={}, validators={})
 
     def take(self, point: EntryPoint) -> None:
@@ -158,21 +156,17 @@ class _Loader:
                 raise PluginError(f"the plugin name {point.name} is taken by {other.distribution}")
         plugin = point.load()
         _check_version(plugin, point)
-        line.hooks = _register(self._manager, plugin, point.name)
-        try:
-            self._take_offers(plugin, line)
-        except BaseException:
-            self._manager.unregister(plugin)
-            raise
+        hooks, line.hooks = _register(plugin, point.name)
+        self._take_offers(hooks, line)
 
-    def _take_offers(self, plugin: object, line: PluginReport) -> None:
+    def _take_offers(self, hooks: pluggy.HookRelay, line: PluginReport) -> None:
         settings = _ReadSettings(self._settings.plugin(line.name, self._clock))
         registries: dict[type, dict[str, Any]] = {
             Provider: self.plugins.providers,
             Notifier: self.plugins.notifiers,
             Validator: self.plugins.validators,
         }
-        taken = {role: self._collect(plugin, role, settings) for role in registries}
+        taken = {role: self._collect(hooks, role, settings) for role in registries}
         settings.check_read(self._settings)
         for role, found in taken.items():
             registries[role].update(found)
@@ -180,13 +174,14 @@ class _Loader:
             f"{role.__name__.lower()} {name}" for role, found in taken.items() for name in found
         )
 
-    def _collect(self, plugin: object, role: type, settings: PluginSettings) -> dict[str, Any]:
+    def _collect(
+        self, hooks: pluggy.HookRelay, role: type, settings: PluginSettings
+    ) -> dict[str, Any]:
         hook = f"tickloom_{role.__name__.lower()}s"
-        others = [other for other in self._manager.get_plugins() if other is not plugin]
+        caller = getattr(hooks, hook)
         arguments: dict[str, Any] = {"settings": settings}
         if role is not Validator:
             arguments["http"] = self._http
-        caller = self._manager.subset_hook_caller(hook, others)
         answers = caller(**arguments)
         if caller.get_hookimpls() and not answers:
             raise PluginError(f"{hook} returned None", expected="a list, empty for nothing")
@@ -248,22 +243,23 @@ class _NoSettings(Struct):
     pass
 
 
-def _register(manager: pluggy.PluginManager, plugin: object, name: str) -> tuple[str, ...]:
+def _register(plugin: object, name: str) -> tuple[pluggy.HookRelay, tuple[str, ...]]:
+    # A manager for each plugin: whatever one of them does to it concerns nobody else.
+    manager = pluggy.PluginManager("tickloom")
+    manager.add_hookspecs(hookspecs)
     try:
         manager.register(plugin, name=name)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        manager.unregister(plugin)
         raise PluginError(
             f"a hook does not fit its specification: {' '.join(str(error).split())}"
         ) from None
-    hooks = tuple(sorted(caller.name for caller in manager.get_hookcallers(plugin) or ()))
-    if not hooks:
-        manager.unregister(plugin)
+    names = tuple(sorted(caller.name for caller in manager.get_hookcallers(plugin) or ()))
+    if not names:
         raise PluginError(
             "it implements no hook", expected="a function tickloom_providers under @hookimpl"
         )
-    return hooks
+    return manager.hook, names
 
 
 def _reason(error: BaseException) -> str:

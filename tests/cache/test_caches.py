@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 from redis.asyncio import Redis
-from scripted import NOON, make_quote
 
+from scripted import NOON, make_quote
 from tickloom.cache import CacheManager
 from tickloom.clock import FakeClock
 from tickloom.model import Company, decode_json

@@ -25,7 +25,7 @@ async def test_a_thousand_callers_at_once_ask_once() -> None:
     await asyncio.sleep(0)
     asked.gate.set()
 
-    assert [1] * 1_000 == await asyncio.gather(*callers)
+    assert await asyncio.gather(*callers) == [1] * 1_000
     assert asked.count == 1
     assert flight.joined == 999
 

@@ -8,8 +8,8 @@ import random
 from typing import Any
 
 import pytest
-from scripted import ScriptedProvider, ScriptedStream, make_quote
 
+from scripted import ScriptedProvider, ScriptedStream, make_quote
 from tickloom.clock import FakeClock
 from tickloom.errors import ProviderUnavailable, UnknownSymbol
 from tickloom.feeds import Feeds, Reader, RequestBudget, Router, Source

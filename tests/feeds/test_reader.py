@@ -5,8 +5,8 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from scripted import EVERYTHING, ScriptedProvider, make_quote
 
+from scripted import EVERYTHING, ScriptedProvider, make_quote
 from tickloom.clock import FakeClock
 from tickloom.errors import (
     NotSupported,

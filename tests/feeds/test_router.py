@@ -3,8 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from scripted import ScriptedProvider
 
+from scripted import ScriptedProvider
 from tickloom.clock import FakeClock
 from tickloom.errors import NotSupported, UnknownSymbol
 from tickloom.feeds import RequestBudget, Router, Source

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import pytest
@@ -63,7 +63,7 @@ class PlainValidator:
 class Point(EntryPoint):
     """An entry point of a distribution that is not on the disk."""
 
-    def __new__(cls, name: str, plugin: object, distribution: str = "") -> Point:
+    def __new__(cls, name: str, plugin: object, distribution: str = "") -> Self:
         point = super().__new__(cls)
         EntryPoint.__init__(point, name, f"tickloom_{name}", "tickloom")
         dist = SimpleNamespace(name=distribution or f"tickloom-{name}", version="1.2.3")
@@ -168,6 +168,10 @@ async def test_a_plugin_may_offer_all_roles_and_take_all_arguments(
     )
 
 
+def nothing() -> list[object]:
+    return []
+
+
 def wrong_signature() -> Any:
     return plugin_of("tickloom_providers", lambda settings, htp: [])
 
@@ -189,7 +193,7 @@ class RaisingInfo(PlainProvider):
         raise RuntimeError("no info today")
 
 
-class Unprintable(Exception):  # noqa: N818 - what is wrong with it is the point
+class Unprintable(Exception):
     def __str__(self) -> str:
         raise RuntimeError("not even this")
 
@@ -210,7 +214,7 @@ BROKEN: dict[str, tuple[object, str]] = {
     "a version that is no list": (plugin_with(tickloom_api=1), "another plugin API: found 1"),
     "wrong signature": (wrong_signature(), "does not fit its specification: Plugin 'bad'"),
     "unknown hook": (
-        plugin_of("tickloom_provider", lambda: []),
+        plugin_of("tickloom_provider", nothing),
         "unknown hook 'tickloom_provider'",
     ),
     "no hook": (SimpleNamespace(tickloom_api=(1,)), "it implements no hook"),

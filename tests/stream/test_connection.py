@@ -6,8 +6,8 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted import make_quote
 
+from scripted import make_quote
 from tickloom.stream import Connection, Demand, Hub, WireFormat
 from tickloom.stream.protocol import Pong
 
@@ -30,7 +30,7 @@ async def test_a_client_that_keeps_up_gets_every_tick_in_order() -> None:
     hub.subscribe(connection, "AAPL")
     publish(hub, "AAPL", 5)
 
-    assert [1, 2, 3, 4, 5] == [message["sequence"] for message in await messages(connection)]
+    assert [message["sequence"] for message in await messages(connection)] == [1, 2, 3, 4, 5]
 
 
 async def test_a_slow_client_gets_the_newest_of_each_symbol_and_is_told_what_it_missed() -> None:
@@ -103,7 +103,7 @@ async def test_answers_go_out_before_waiting_ticks() -> None:
     publish(hub, "AAPL")
     connection.send(Pong())
 
-    assert ["pong", "market_data"] == [message["type"] for message in await messages(connection)]
+    assert [message["type"] for message in await messages(connection)] == ["pong", "market_data"]
 
 
 async def test_a_client_that_does_not_take_its_answers_is_not_read_from() -> None:
@@ -148,7 +148,7 @@ async def test_unsubscribed_symbols_leave_the_buffer() -> None:
     hub.unsubscribe(connection, "AAPL")
     connection.forget()
 
-    assert ["MSFT"] == [message["symbol"] for message in await messages(connection)]
+    assert [message["symbol"] for message in await messages(connection)] == ["MSFT"]
 
 
 async def test_a_connection_that_left_holds_nothing() -> None:

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted import make_quote
 
+from scripted import make_quote
 from tickloom.clock import FakeClock
 from tickloom.errors import InvalidMessage, MessageTooLarge, TickloomError, UnknownSymbol
 from tickloom.model import Quote

@@ -24,7 +24,7 @@ def parse_symbol(text: object) -> str:
     Raises:
         InvalidSymbol: It is no text, empty, too long, or has other characters.
     """
-    if isinstance(text, str) and len(text) <= MAX_SYMBOL_LENGTH:
+    if isinstance(text, str) and len(text) <= MAX_SYMBOL_LENGTH and text.isascii():
         symbol = text.upper()
         if _SYMBOL.fullmatch(symbol):
             return symbol
@@ -37,7 +37,7 @@ def parse_glob(text: object) -> str:
     Raises:
         InvalidSymbol: It could match no symbol.
     """
-    if isinstance(text, str) and len(text) <= MAX_SYMBOL_LENGTH:
+    if isinstance(text, str) and len(text) <= MAX_SYMBOL_LENGTH and text.isascii():
         pattern = text.upper()
         if _GLOB.fullmatch(pattern):
             return pattern

@@ -7,14 +7,12 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from tickloom.errors import ConfigError, verbatim
 from tickloom.roles import Secret
-
-T = TypeVar("T")
 
 _AT = re.compile(r" - at `(?:key in )?\$(?P<path>.*)`$")
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
@@ -43,13 +41,18 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
         return self.file or "settings"
 
 
-def convert(raw: Any, kind: type[T], path: tuple[str, ...], origin: Origin) -> T:
-    """Return ``raw`` as ``kind``.
+def convert(raw: Any, kind: Any, path: tuple[str, ...], origin: Origin) -> Any:
+    """Return ``raw`` as ``kind``; tables are walked here, so that every error knows its key.
 
     Raises:
         ConfigError: A key is unknown, a value has the wrong type or range, or a secret is missing.
     """
-    _check_keys(raw, kind, path, origin)
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return _convert_struct(_table(raw, path, origin), kind, path, origin)
+    if get_origin(kind) is dict:
+        _, inner = get_args(kind)
+        table = _table(raw, path, origin)
+        return {key: convert(value, inner, (*path, key), origin) for key, value in table.items()}
 
     def decode(wanted: type, value: Any) -> Any:
         if wanted is Secret:
@@ -61,19 +64,30 @@ def convert(raw: Any, kind: type[T], path: tuple[str, ...], origin: Origin) -> T
     try:
         return msgspec.convert(raw, type=kind, dec_hook=decode)
     except msgspec.ValidationError as error:
-        raise _explained(error, raw, path, origin) from error
+        raise _explained(error, raw, kind, path, origin) from error
 
 
-def _check_keys(raw: Any, kind: type, path: tuple[str, ...], origin: Origin) -> None:
-    if not isinstance(raw, dict) or not issubclass(kind, msgspec.Struct):
-        return
-    hints = get_type_hints(kind)
+def _table(raw: Any, path: tuple[str, ...], origin: Origin) -> dict[str, Any]:
+    if isinstance(raw, dict):
+        return raw
+    name = ".".join(path)
+    raise ConfigError(f"{origin.name(path)}: {name} cannot be used", found=raw, expected="a table")
+
+
+def _convert_struct(
+    raw: dict[str, Any], kind: type[msgspec.Struct], path: tuple[str, ...], origin: Origin
+) -> msgspec.Struct:
+    hints = get_type_hints(kind, include_extras=True)
+    values = {}
     for key, value in raw.items():
         if key not in hints:
             raise unknown_key((*path, key), sorted(hints), origin)
-        inner = hints[key]
-        if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
-            _check_keys(value, inner, (*path, key), origin)
+        values[key] = convert(value, hints[key], (*path, key), origin)
+    for field in msgspec.structs.fields(kind):
+        if field.required and field.name not in values:
+            name = ".".join((*path, field.name))
+            raise ConfigError(f"{origin.name(path)}: {name} is missing", fix="Set it.")
+    return kind(**values)
 
 
 def unknown_key(path: tuple[str, ...], known: list[str], origin: Origin) -> ConfigError:
@@ -89,7 +103,7 @@ def unknown_key(path: tuple[str, ...], known: list[str], origin: Origin) -> Conf
 
 
 def _explained(
-    error: msgspec.ValidationError, raw: Any, path: tuple[str, ...], origin: Origin
+    error: msgspec.ValidationError, raw: Any, kind: Any, path: tuple[str, ...], origin: Origin
 ) -> ConfigError:
     text = str(error)
     match = _AT.search(text)
@@ -99,12 +113,11 @@ def _explained(
         for name, index in _STEP.findall(match["path"]):
             value = _step(value, name or int(index))
             path = (*path, name or index)
-    text = re.sub(r"Expected `([^`]*)`, got `[^`]*`", r"\1", text)
-    text = text.removeprefix("Expected ")
+    text = re.sub(r"Expected `([^`]*)`, got `[^`]*`", r"\1", text).removeprefix("Expected ")
+    if get_origin(kind) is Literal:
+        text = "one of " + ", ".join(repr(choice) for choice in get_args(kind))
     return ConfigError(
-        f"{origin.name(path)}: {'.'.join(path)} cannot be used",
-        found=None if isinstance(value, dict) else value,
-        expected=text,
+        f"{origin.name(path)}: {'.'.join(path)} cannot be used", found=value, expected=text
     )
 
 
@@ -116,7 +129,7 @@ def _step(value: Any, key: str | int) -> Any:
 
 
 def _secret(value: Any, path: tuple[str, ...], origin: Origin) -> Secret:
-    where = f"{origin.name(path)}: a secret in [{'.'.join(path)}]"
+    where = f"{origin.name(path)}: the secret {'.'.join(path)}"
     wanted = '{ env = "NAME" } or { file = "path" }'
     if not isinstance(value, dict) or len(value) != 1:
         kind = verbatim("plain text" if isinstance(value, str) else type(value).__name__)

@@ -14,7 +14,7 @@ import msgspec
 
 from tickloom.errors import ConfigError
 from tickloom.settings.convert import Origin, convert, unknown_key
-from tickloom.settings.tree import Settings
+from tickloom.settings.tree import PluginTables, Settings
 
 DEFAULT_FILE = "tickloom.toml"
 _PREFIX = "TICKLOOM_"
@@ -145,10 +145,10 @@ def _typed(raw: dict[str, Any], origin: Origin) -> Settings:
     for name, table in raw.items():
         if name not in _TABLES:
             raise unknown_key((name,), list(_TABLES), origin)
-        if not isinstance(table, dict):
-            raise ConfigError(f"{origin.name((name,))}: {name} cannot be used", expected="a table")
-        shaped = _plugin_tables(table, origin) if name == "plugins" else table
-        tables[name] = convert(shaped, _kind(name), (name,), origin)
+        if name == "plugins" and isinstance(table, dict):
+            tables[name] = convert(_plugin_tables(table, origin), PluginTables, (name,), origin)
+        else:
+            tables[name] = convert(table, _kind(name), (name,), origin)
     settings = Settings(**tables, origin=origin)
     _check(settings)
     return settings
@@ -194,13 +194,13 @@ def _check(settings: Settings) -> None:
             expected="1 worker, or redis.url set",
             fix="Set redis.url or REDIS_URL, or run one worker.",
         )
-    for scheme in [settings.database.url.partition(":")[0]]:
-        if scheme not in {"", "sqlite", "postgresql", "postgres"}:
-            raise ConfigError(
-                f"{origin.name(('database', 'url'))}: database.url has an unknown scheme",
-                found=scheme,
-                expected="sqlite:///file or postgresql://user@host/name",
-            )
+    scheme = settings.database.url.partition(":")[0]
+    if scheme not in {"", "sqlite", "postgresql", "postgres"}:
+        raise ConfigError(
+            f"{origin.name(('database', 'url'))}: database.url has an unknown scheme",
+            found=scheme,
+            expected="sqlite:///file or postgresql://user@host/name",
+        )
 
 
 def is_loopback(host: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -54,5 +54,5 @@ def redact_url(text: str) -> str:
     user, at, host = parts.netloc.rpartition("@")
     if ":" in user:
         user = f"{user.partition(':')[0]}:{_HIDDEN}"
-    query = _HIDDEN if parts.query else ""
-    return urlunsplit((parts.scheme, f"{user}{at}{host}", parts.path, query, ""))
+    query = f"?{_HIDDEN}" if parts.query else ""
+    return f"{text.partition('://')[0]}://{user}{at}{host}{parts.path}{query}"
