@@ -22,7 +22,15 @@ from tickloom.clock import Clock, SystemClock
 from tickloom.config import config
 from tickloom.errors import TickloomError
 from tickloom.feeds import Feeds, Reader, RequestBudget, Router, Source
-from tickloom.model import Company, HistoricalData, Interval, PriceAdjustment, Quote, encode_json
+from tickloom.model import (
+    Company,
+    HistoricalData,
+    Interval,
+    PriceAdjustment,
+    Quote,
+    encode_json,
+    parse_symbol,
+)
 from tickloom.monitoring.health import overall, providers_health
 from tickloom.pipeline import Pipeline
 from tickloom.plugins import Plugins, load_plugins
@@ -187,9 +195,11 @@ class MarketDataManager:
             UnknownSymbol: No provider knows it.
             Unavailable: No provider answered.
         """
-        [symbol] = check_symbols([symbol], 1)
+        symbol = parse_symbol(symbol)
         self._requests += 1
-        answer = (await self._answers.quotes([symbol]))[symbol]
+        return self._counted((await self._answers.quotes([symbol]))[symbol])
+
+    def _counted(self, answer: Quote | TickloomError) -> Quote:
         if isinstance(answer, TickloomError):
             self._errors += 1
             raise answer
@@ -197,13 +207,13 @@ class MarketDataManager:
 
     async def get_quote_json(self, symbol: str) -> bytes:
         """Return what :meth:`get_quote` returns, encoded once for all who ask."""
+        symbol = parse_symbol(symbol)
+        self._requests += 1
         cached = self.cache_manager.quotes.fresh_json(symbol)
         if cached is not None:
-            self._requests += 1
             return cached
-        quote = await self.get_quote(symbol)
-        again = self.cache_manager.quotes.fresh_json(quote.symbol)
-        return again if again is not None else encode_json(quote)
+        answer = (await self._answers.fetch_quotes([symbol]))[symbol]
+        return encode_json(self._counted(answer))
 
     async def get_multiple_quotes(self, symbols: Sequence[str]) -> Quotes:
         """Return the newest quotes in the order asked for.
@@ -251,7 +261,7 @@ class MarketDataManager:
             NotFound: Nobody knows the symbol, or nobody describes it.
             Unavailable: No provider answered.
         """
-        [symbol] = check_symbols([symbol], 1)
+        symbol = parse_symbol(symbol)
         self._requests += 1
         with self._counting_errors():
             return await self._answers.company(symbol)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import uvicorn
@@ -16,6 +16,8 @@ from tickloom.errors import ConfigError, PortInUse
 from tickloom.manager import MarketDataManager
 from tickloom.monitoring.logs import set_up_logging
 from tickloom.settings import ServerSettings, Settings
+
+Announce = Callable[[MarketDataManager], None]
 
 _GRACE_S = 10
 _BACKLOG = 2_048
@@ -63,23 +65,46 @@ def _listen(host: str, port: int, key: str) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """Ends the endless responses before it waits for requests to finish."""
+    """Says when it serves, and ends the endless responses before it waits for requests to finish.
+
+    Args:
+        config: What to serve.
+        announce: Called once when the server answers.
+    """
+
+    def __init__(self, config: uvicorn.Config, announce: Announce | None) -> None:
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        app = self._app()
+        if self._announce is not None and app is not None:
+            self._announce(app.state.manager)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        app = self.config.loaded_app
-        while app is not None and not isinstance(app, Litestar):
-            app = getattr(app, "app", None)
+        app = self._app()
         if app is not None and hasattr(app.state, "stream_server"):
             app.state.stream_server.closing.set()
         await super().shutdown(sockets)
 
+    def _app(self) -> Litestar | None:
+        app = self.config.loaded_app
+        while app is not None and not isinstance(app, Litestar):
+            app = getattr(app, "app", None)
+        return app
 
-def run_server(settings: Settings, sockets: Sequence[socket.socket]) -> None:
+
+def run_server(
+    settings: Settings, sockets: Sequence[socket.socket], announce: Announce | None = None
+) -> None:
     """Serve until SIGINT or SIGTERM; clients are told to come back (1012) and have 10 s to leave.
 
     Args:
         settings: All settings; with several workers each process makes its own manager of them.
         sockets: As from :func:`open_sockets`.
+        announce: Called once with the manager when the server answers; never with several workers,
+            whose managers are in other processes.
     """
     config = uvicorn.Config(
         partial(build, settings),
@@ -99,10 +124,13 @@ def run_server(settings: Settings, sockets: Sequence[socket.socket]) -> None:
     if settings.server.workers > 1:
         Multiprocess(config, list(sockets)).run()
     else:
-        _Server(config).run(sockets=list(sockets))
+        _Server(config, announce).run(sockets=list(sockets))
 
 
 def build(settings: Settings) -> Litestar:
     """Return the application of one process."""
     set_up_logging(settings.logging)
-    return create_app(MarketDataManager(settings))
+    manager = MarketDataManager(settings)
+    app = create_app(manager)
+    app.state.manager = manager
+    return app

@@ -12,6 +12,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import SwaggerRenderPlugin
 from litestar.openapi.spec import Components, License, Reference, Schema, SecurityScheme, Tag
 from litestar.openapi.spec.enums import OpenAPIType
+from litestar.params import FromPath
 from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
 
@@ -102,7 +103,7 @@ def docs_routes() -> list[HTTPRouteHandler]:
         )
 
     @get(f"{_ASSET_PATH}/{{name:str}}", include_in_schema=False, sync_to_thread=True)
-    def asset(name: str) -> Response[bytes]:
+    def asset(name: FromPath[str]) -> Response[bytes]:
         if name not in _ASSETS:
             raise NotFound("no such file", found=name, expected="one of " + ", ".join(_ASSETS))
         file = distribution("swagger-ui-py").locate_file(f"swagger_ui/static/{name}")

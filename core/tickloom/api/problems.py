@@ -125,7 +125,11 @@ def _detail(error: HTTPException) -> str:
         for item in extra
         if isinstance(item, dict) and "message" in item
     ]
-    return "; ".join(reasons) or error.detail or HTTPStatus(error.status_code).phrase
+    if reasons:
+        return "; ".join(reasons)
+    if error.status_code == HTTPStatus.BAD_REQUEST:
+        return f"the request cannot be read: {error.detail}; expected a JSON body"
+    return error.detail or HTTPStatus(error.status_code).phrase
 
 
 def _on_any(request: Request[Any, Any, State], error: Exception) -> Response[Problem]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import Parameter
+from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta, Struct
 
 from tickloom.api.problems import may_fail
@@ -18,7 +18,7 @@ JSON = "application/json"
 
 Symbol = Annotated[
     str,
-    Parameter(description="A symbol such as AAPL, BRK.B, EURUSD=X or SIM.ACME; in any case."),
+    PathParameter(description="A symbol such as AAPL, BRK.B, EURUSD=X or SIM.ACME; in any case."),
 ]
 
 
@@ -67,7 +67,7 @@ def quote_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
         status_code=200,
         responses=may_fail(400, 503),
     )
-    async def get_quotes(data: QuotesRequest) -> Response[QuotesAnswer]:
+    async def get_quotes(data: JSONBody[QuotesRequest]) -> Response[QuotesAnswer]:
         found = await manager.get_multiple_quotes(data.symbols)
         errors = [
             SymbolError(symbol=symbol, code=error.code, message=str(error))
@@ -84,15 +84,15 @@ def quote_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
     )
     async def get_historical(
         symbol: Symbol,
-        start_date: Annotated[str, Parameter(description="First day, YYYY-MM-DD.")],
+        start_date: Annotated[str, QueryParameter(description="First day, YYYY-MM-DD.")],
         end_date: Annotated[
-            str | None, Parameter(description="Last day, inclusive; absent = today in UTC.")
+            str | None, QueryParameter(description="Last day, inclusive; absent = today in UTC.")
         ] = None,
         interval: Annotated[
-            str, Parameter(description="1s, 1m, 2m, 5m, 15m, 30m, 1h, 1d, 1wk or 1mo.")
+            str, QueryParameter(description="1s, 1m, 2m, 5m, 15m, 30m, 1h, 1d, 1wk or 1mo.")
         ] = "1d",
         adjusted: Annotated[
-            str, Parameter(description="What prices account for: none, splits or all.")
+            str, QueryParameter(description="What prices account for: none, splits or all.")
         ] = "none",
     ) -> Response[HistoricalData]:
         start = parse_date(start_date, "start_date")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from litestar import WebSocket, get, websocket
 from litestar.handlers import HTTPRouteHandler, WebsocketRouteHandler
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from litestar.response import Stream
 from msgspec.json import encode
 
@@ -205,7 +205,7 @@ def event_routes(server: StreamServer) -> list[HTTPRouteHandler]:
     )
     async def events(
         symbols: Annotated[
-            str, Parameter(description="Symbols and patterns with commas between: AAPL,SIM.*")
+            str, QueryParameter(description="Symbols and patterns with commas between: AAPL,SIM.*")
         ],
     ) -> Stream:
         patterns = [parse_glob(text.strip()) for text in symbols.split(",")]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from litestar import Response, delete, get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import Parameter
+from litestar.params import JSONBody, PathParameter
 from msgspec import Meta, Struct
 
 from tickloom.api.problems import may_fail
@@ -117,7 +117,7 @@ def system_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
         responses=may_fail(400),
     )
     async def invalidate(
-        symbol: Annotated[str, Parameter(description="A symbol.")],
+        symbol: Annotated[str, PathParameter(description="A symbol.")],
     ) -> Response[Invalidated]:
         symbol = parse_symbol(symbol)
         count = await manager.cache_manager.invalidate(symbol)
@@ -137,7 +137,7 @@ def streaming_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
         status_code=200,
         responses=may_fail(400, 404),
     )
-    async def start(data: StreamingRequest | None = None) -> Response[StreamingStats]:
+    async def start(data: JSONBody[StreamingRequest | None] = None) -> Response[StreamingStats]:
         await manager.start_streaming(data.symbols if data else ())
         return _json(manager.stream_manager.get_streaming_stats())
 
