@@ -29,9 +29,11 @@ def provider() -> ScriptedProvider:
 
 @pytest.fixture
 async def client(provider: ScriptedProvider) -> AsyncIterator[httpx.AsyncClient]:
-    async with serving(manager_of(provider)) as address:
-        async with httpx.AsyncClient(base_url=f"http://{address}", timeout=10) as http:
-            yield http
+    async with (
+        serving(manager_of(provider)) as address,
+        httpx.AsyncClient(base_url=f"http://{address}", timeout=10) as http,
+    ):
+        yield http
 
 
 async def test_a_quote_has_every_digit_as_a_json_number(client: httpx.AsyncClient) -> None:

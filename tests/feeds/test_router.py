@@ -73,7 +73,7 @@ def test_only_those_with_the_capability_are_chosen() -> None:
 def test_an_unknown_symbol_is_told_with_what_is_served() -> None:
     router = make_router(ScriptedProvider("first", symbols=frozenset({"MSFT"})))
 
-    with pytest.raises(UnknownSymbol, match="no provider serves AAPL.*first serves MSFT"):
+    with pytest.raises(UnknownSymbol, match=r"no provider serves AAPL.*first serves MSFT"):
         router.candidates("AAPL")
     with pytest.raises(UnknownSymbol, match="No provider is running"):
         make_router().candidates("AAPL")

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Self
+from typing import Any
 
 import httpx
 import pytest
@@ -63,15 +63,10 @@ class PlainValidator:
 class Point(EntryPoint):
     """An entry point of a distribution that is not on the disk."""
 
-    def __new__(cls, name: str, plugin: object, distribution: str = "") -> Self:
-        point = super().__new__(cls)
-        EntryPoint.__init__(point, name, f"tickloom_{name}", "tickloom")
-        dist = SimpleNamespace(name=distribution or f"tickloom-{name}", version="1.2.3")
-        vars(point).update(plugin=plugin, dist=dist)
-        return point
-
     def __init__(self, name: str, plugin: object, distribution: str = "") -> None:
-        pass
+        super().__init__(name, f"tickloom_{name}", "tickloom")
+        dist = SimpleNamespace(name=distribution or f"tickloom-{name}", version="1.2.3")
+        vars(self).update(plugin=plugin, dist=dist)
 
     def load(self) -> Any:
         plugin = vars(self)["plugin"]

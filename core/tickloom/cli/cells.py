@@ -9,30 +9,30 @@ from rich.text import Text
 
 from tickloom.model import Quote
 
-_NONE = "–"
+NONE = "-"
 _STYLES = {1: "green", -1: "red", 0: ""}
 _LONG_AGO_S = 3_600
 
 
 def price(value: Decimal | None) -> str:
     """Return a price with all its digits, without an exponent."""
-    return _NONE if value is None else f"{value:f}"
+    return NONE if value is None else f"{value:f}"
 
 
 def count(value: int | None) -> str:
     """Return a number of units, with commas between thousands."""
-    return _NONE if value is None else f"{value:,}"
+    return NONE if value is None else f"{value:,}"
 
 
 def moment(value: datetime | None) -> str:
     """Return a time to the second, in UTC."""
-    return _NONE if value is None else value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    return NONE if value is None else value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def change(value: Decimal | None, unit: str = "") -> Text:
     """Return a change with its sign and its colour, to two digits where there is a ``unit``."""
     if value is None:
-        return Text(_NONE)
+        return Text(NONE)
     text = f"{value:+.2f}{unit}" if unit else f"{value:+f}"
     return Text(text, style=_STYLES[(value > 0) - (value < 0)])
 

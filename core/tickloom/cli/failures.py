@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import rich_click as click
+from click.exceptions import Abort, ClickException, Exit
 
 from tickloom.errors import ConfigError, TickloomError, Unavailable
 from tickloom.model import encode_json
@@ -69,7 +70,7 @@ def failing_clearly(ctx: click.Context) -> Iterator[None]:
         ctx.exit(exit_code(error))
     except KeyboardInterrupt:
         ctx.exit(INTERRUPTED)
-    except (click.ClickException, click.exceptions.Exit, click.Abort):
+    except (ClickException, Exit, Abort):
         raise
     except Exception as error:
         if ctx.meta.get("tickloom.debug"):

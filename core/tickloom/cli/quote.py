@@ -56,7 +56,7 @@ def _print_table(quotes: list[Quote]) -> None:
             cells.price(line.bid),
             cells.price(line.ask),
             cells.count(line.volume),
-            line.currency or "–",
+            line.currency or cells.NONE,
             cells.origin(line),
             cells.moment(line.timestamp),
         )

@@ -37,7 +37,7 @@ class LazyGroup(click.RichGroup):
     def __init__(self, *args: Any, sentences: Mapping[str, str], **settings: Any) -> None:
         super().__init__(*args, **settings)
         for name, sentence in sentences.items():
-            self.add_command(click.RichCommand(name, short_help=sentence, help=sentence))
+            self.add_command(click.RichCommand(name=name, short_help=sentence, help=sentence))
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's interface
         """Return the names in the order that they were given in."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 from urllib.parse import urlsplit
 
 import msgspec
@@ -57,11 +58,11 @@ class Message(Struct, frozen=True):
     """One message as it came.
 
     Attributes:
-        text: The JSON, on one line.
+        data: The JSON, on one line.
         body: What it says; ``None`` = a kind that this version does not know.
     """
 
-    text: str
+    data: bytes
     body: ServerMessage | None
 
 
@@ -110,7 +111,7 @@ class Subscription:
         self._has_room = asyncio.Event()
         self._over = False
         self._error: TickloomError | None = None
-        self._greeted = False
+        self._greetings = 0
         self._unanswered: set[int] = set()
         self._accepted: list[str] = []
 
@@ -169,21 +170,25 @@ class Subscription:
     async def _run(self) -> None:
         failures = 0
         while True:
-            self._greeted = False
-            try:
-                async with self._connect() as socket:
-                    await self._follow(socket)
-            except (OSError, WebSocketException) as error:
-                reason = _reason(error)
-                if not self._greeted and not self._accepted:
-                    raise self._unreachable(reason) from None
-                if isinstance(error, ConnectionClosed) and _close_code(error) in _OUR_FAULT:
-                    raise RequestError(f"the server closed the connection: {reason}") from None
-            failures = 1 if self._greeted else failures + 1
+            before = self._greetings
+            reason = await self._attempt()
+            failures = 1 if self._greetings > before else failures + 1
             longest_s = min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2.0**failures)
             delay_s = self._jitter.uniform(longest_s / 2, longest_s)
             self._tell(f"no connection: {reason}; trying again in {delay_s:.1f} s")
             await self._clock.sleep(delay_s)
+
+    async def _attempt(self) -> str:
+        try:
+            async with self._connect() as socket:
+                await self._follow(socket)
+        except (OSError, WebSocketException) as error:
+            reason = _reason(error)
+            if not self._greetings:
+                raise self._unreachable(reason) from None
+            if isinstance(error, ConnectionClosed) and _close_code(error) in _OUR_FAULT:
+                raise RequestError(f"the server closed the connection: {reason}") from None
+            return reason
 
     def _connect(self) -> connect:
         host = urlsplit(self._target.url).hostname or ""
@@ -204,12 +209,12 @@ class Subscription:
             fix="Start one with tickloom serve, or name another with --url.",
         )
 
-    async def _follow(self, socket: ClientConnection) -> None:
+    async def _follow(self, socket: ClientConnection) -> NoReturn:
         async with asyncio.timeout(_OPEN_LIMIT_S):
             greeting = await self._receive(socket)
         self._check_greeting(greeting.body)
-        self._greeted = True
-        if self._accepted:
+        self._greetings += 1
+        if self._greetings > 1:
             self._tell(f"connected again to {self._target.url}")
         await self._put(greeting)
         await self._subscribe(socket)
@@ -219,12 +224,11 @@ class Subscription:
             await self._put(message)
 
     async def _receive(self, socket: ClientConnection) -> Message:
-        text = await socket.recv(decode=True)
+        data = await socket.recv(decode=False)
         try:
-            body = _decoder.decode(text)
+            return Message(data, _decoder.decode(data))
         except msgspec.DecodeError:
-            body = None
-        return Message(text if isinstance(text, str) else text.decode(), body)
+            return Message(data, None)
 
     async def _put(self, message: Message) -> None:
         self._inbox.append(message)
@@ -284,5 +288,6 @@ def _reason(error: Exception) -> str:
         return f"HTTP status {error.response.status_code}"
     if isinstance(error, ConnectionClosed) and error.rcvd is not None:
         return f"closed with {error.rcvd.code} {error.rcvd.reason}".rstrip()
-    strerror = getattr(error, "strerror", None)
-    return strerror or str(error) or type(error).__name__
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return str(error) or type(error).__name__

@@ -11,6 +11,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from tickloom.model import Bar, Quote
+from tickloom_replay.tally import Tally
 
 TICK = timedelta()
 DAY = timedelta(days=1)
@@ -62,6 +63,11 @@ class Event(Struct, frozen=True, kw_only=True):
 
 class Source(Protocol):
     """One recorded file, or one member of an archive."""
+
+    @property
+    def tally(self) -> Tally:
+        """Counts its rows that cannot be used."""
+        ...
 
     def scan(self) -> list[Series]:
         """Return what is in it.

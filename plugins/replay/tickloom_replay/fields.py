@@ -9,10 +9,11 @@ from tickloom.errors import BadRecord
 
 _TEXT_LIMIT = 40
 _FEWEST_ADJUSTED, _MOST_ADJUSTED = -12, 15
-_COUNT_LIMIT = 10**18
+_COUNT_LIMIT = 10**15
 _YEARS = range(1900, 2201)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DATE_DIGITS = 8
+_BLANKS = frozenset({"", "nan", "null", "none", "n/a", "-"})
 # An epoch below the bound counts so many to the second; each unit reaches past the year 2200.
 _EPOCH_UNITS = ((10**10, 1), (10**13, 10**3), (10**16, 10**6), (10**19, 10**9))
 
@@ -42,7 +43,7 @@ def read_count(value: object) -> int | None:
     """Return ``value`` as a number of units, fractions cut off; ``None`` where it is empty.
 
     Raises:
-        BadRecord: It is no number, negative, or beyond 10**18.
+        BadRecord: It is no number, negative, or beyond 10**15.
     """
     if is_empty(value):
         return None
@@ -57,9 +58,10 @@ def read_count(value: object) -> int | None:
 
 
 def is_empty(value: object) -> bool:
-    """True for nothing, blank text and a float that is not a number, as tables leave gaps."""
+    """True for the ways in which tables leave gaps: nothing, blank text, NaN, null, n/a and -."""
     if isinstance(value, str):
-        return not value or value.isspace()
+        # Nearly every value ends in a digit; this runs for each of them.
+        return not value[-1:].isdigit() and value.strip().lower() in _BLANKS
     return value is None or (isinstance(value, float) and value != value)  # noqa: PLR0124 - NaN
 
 
@@ -93,9 +95,9 @@ def _parse(value: object, zone: tzinfo) -> datetime:
     if not isinstance(value, (str, int, float, Decimal)):
         raise BadRecord("not a time", found=value, expected="text, a time or a number")
     text = str(value).strip()
-    if len(text) == _DATE_DIGITS and text.isdigit():
-        return datetime.strptime(text, "%Y%m%d")  # noqa: DTZ007 - the caller adds the zone
-    if isinstance(value, str) and not text.replace(".", "", 1).isdigit():
+    if len(text) == _DATE_DIGITS or (
+        isinstance(value, str) and not text.replace(".", "", 1).isdigit()
+    ):
         return datetime.fromisoformat(text)
     seconds = Decimal(text)
     for bound, units in _EPOCH_UNITS:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from loguru import logger
 
-from tickloom.errors import BadRecord, TickloomError, verbatim
+from tickloom.errors import BadRecord, TickloomError
 
 # What the standard library raises for files that are damaged, cut off, encrypted or gone.
 _BREAKS = (
@@ -86,5 +86,5 @@ class Tally:
 
     def unusable(self, expected: str) -> BadRecord:
         """Return the error for a file in which nothing can be used."""
-        found = verbatim(self._first_fault) if self._first_fault else verbatim("no row at all")
-        return BadRecord(f"{self.name} cannot be used", found=found, expected=expected)
+        reason = self._first_fault or "there is no row in it"
+        return BadRecord(f"{self.name} cannot be used: {reason}", expected=expected)

@@ -35,7 +35,7 @@ class Level:
         digest = hashlib.sha256(f"{seed}/{symbol}".encode()).digest()
         self._key = int.from_bytes(digest[:8])
         share = int.from_bytes(digest[8:12]) / 2**32
-        self._base_cents = _LOWEST_CENTS * (_HIGHEST_CENTS / _LOWEST_CENTS) ** share
+        self._base_cents: float = _LOWEST_CENTS * (_HIGHEST_CENTS / _LOWEST_CENTS) ** share
 
     def cents(self, at_s: float) -> float:
         """Return the price at ``at_s`` seconds of the Unix epoch."""

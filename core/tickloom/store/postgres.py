@@ -1,0 +1,119 @@
+"""Writes to PostgreSQL by COPY into a staging table, then one upsert."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+
+import asyncpg  # type: ignore[import-untyped]  # it ships no types
+
+from tickloom.errors import StoreUnavailable
+from tickloom.settings import redact_url
+from tickloom.store.failures import explain_postgres
+from tickloom.store.rows import COLUMNS, KEY, REPLACED, Record, Row, key_of_quote, to_row
+from tickloom.store.schema import RAN, migrate, version_of
+
+_CONNECT_LIMIT_S = 5.0
+_ANSWER_LIMIT_S = 30.0
+_CLOSE_LIMIT_S = 3.0
+# Rows that are made and encoded before other tasks may run.
+_SLICE_ROWS = 64
+
+_STAGING = "market_data_staging"
+# One for each connection: unlike a temporary table for each write it does not bloat the catalogue.
+_MAKE_STAGING = (
+    f"CREATE TEMPORARY TABLE IF NOT EXISTS {_STAGING} (LIKE market_data INCLUDING DEFAULTS) "
+    "ON COMMIT DELETE ROWS"
+)
+_NAMES = ", ".join(COLUMNS)
+_UPSERT = (
+    f"INSERT INTO market_data ({_NAMES}) SELECT {_NAMES} FROM {_STAGING} "  # noqa: S608 - own names
+    f"ON CONFLICT ({', '.join(KEY)}) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in REPLACED)
+    + ", updated_at = now()"
+)
+
+
+class PostgresBackend:
+    """A pool of two connections, one to write and one to ask; each write is one transaction.
+
+    Args:
+        url: ``postgresql://user@host/name``.
+    """
+
+    name = "postgresql"
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._pool: asyncpg.Pool | None = None
+
+    @property
+    def url(self) -> str:
+        """The URL, fit to be shown."""
+        return redact_url(self._url)
+
+    async def open(self) -> None:
+        """Migrate and connect; an older pool is closed first."""
+        await self.aclose()
+        await migrate(self._url)
+        try:
+            self._pool = await asyncpg.create_pool(
+                self._url,
+                min_size=1,
+                max_size=2,
+                timeout=_CONNECT_LIMIT_S,
+                command_timeout=_ANSWER_LIMIT_S,
+                init=_make_staging,
+            )
+        except Exception as error:
+            raise explain_postgres(error, self._url) from error
+
+    async def write(self, records: Sequence[Record]) -> int:
+        """Insert or replace rows, all or none; of two with one key the last wins."""
+        async with self._connection() as connection, connection.transaction():
+            # An upsert may touch a row but once.
+            newest = {key_of_quote(record[0]): record for record in records}
+            await connection.copy_records_to_table(
+                _STAGING, records=_rows(newest.values()), columns=COLUMNS, timeout=_ANSWER_LIMIT_S
+            )
+            await connection.execute(_UPSERT)
+        return len(records)
+
+    async def ping(self) -> str | None:
+        """Return the schema version."""
+        async with self._connection() as connection:
+            rows = await connection.fetch(RAN, timeout=_CONNECT_LIMIT_S)
+        return version_of([row["name"] for row in rows])
+
+    async def aclose(self) -> None:
+        """Close the connections, in three seconds at most; may be called twice."""
+        pool, self._pool = self._pool, None
+        if pool is None:
+            return
+        try:
+            async with asyncio.timeout(_CLOSE_LIMIT_S):
+                await pool.close()
+        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            pool.terminate()
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
+        if self._pool is None:
+            raise StoreUnavailable(f"the database at {self.url} is not open")
+        try:
+            async with self._pool.acquire(timeout=_CONNECT_LIMIT_S) as connection:
+                yield connection
+        except Exception as error:
+            raise explain_postgres(error, self._url) from error
+
+
+async def _make_staging(connection: asyncpg.Connection) -> None:
+    await connection.execute(_MAKE_STAGING)
+
+
+async def _rows(records: Iterable[Record]) -> AsyncIterator[Row]:
+    for number, record in enumerate(records, 1):
+        yield to_row(record)
+        if number % _SLICE_ROWS == 0:
+            await asyncio.sleep(0)

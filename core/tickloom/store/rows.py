@@ -1,0 +1,100 @@
+"""One quote to one row of ``market_data``."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from hashlib import blake2b
+from operator import attrgetter
+from typing import Any, TypeAlias
+
+from tickloom.errors import BadRecord, verbatim
+from tickloom.model import Quote, encode_json
+
+Record: TypeAlias = tuple[Quote, str]
+"""What is queued: a quote and the epoch that its sequence belongs to."""
+
+Row: TypeAlias = tuple[Any, ...]
+"""Values in the order of :data:`COLUMNS`, as PostgreSQL takes them."""
+
+KEY = ("symbol", "timestamp", "data_type", "provider")
+TIMES = ("timestamp", "received_at")
+_NAMES = ("id", "epoch", "data_type", "quality", "market_state")
+_TEXTS = ("symbol", "provider", "currency", "exchange", "fallback_from", "fallback_reason")
+DECIMALS = (
+    "current_price",
+    "open_price",
+    "high_price",
+    "low_price",
+    "close_price",
+    "previous_close",
+    "market_cap",
+    "price_change",
+    "price_change_percent",
+    "bid",
+    "ask",
+)
+_INTEGERS = ("volume", "bid_size", "ask_size", "last_size", "sequence")
+_REST = ("is_real_time", "quality_codes", "additional_data")
+
+COLUMNS = (*_NAMES, *_TEXTS, *TIMES, *DECIMALS, *_INTEGERS, *_REST)
+"""The columns that are written; ``created_at`` and ``updated_at`` are the database's own."""
+
+REPLACED = tuple(name for name in COLUMNS if name not in {"id", *KEY})
+"""The columns that a second tick with the same key replaces."""
+
+_texts = attrgetter(*_TEXTS)
+_decimals = attrgetter(*DECIMALS)
+_integers = attrgetter(*_INTEGERS)
+key_of_quote = attrgetter(*KEY)
+
+
+def to_row(record: Record) -> Row:
+    """Return the row of a queued quote.
+
+    Raises:
+        BadRecord: A time has no zone, or a value is none that can be written.
+    """
+    quote, epoch = record
+    try:
+        timestamp = _utc(quote.timestamp)
+        state = quote.market_state
+        extra = quote.additional_data
+        return (
+            _id(quote, timestamp),
+            epoch,
+            quote.data_type.value,
+            quote.quality.value,
+            None if state is None else state.value,
+            *_texts(quote),
+            timestamp,
+            _utc(quote.received_at),
+            *_decimals(quote),
+            *_integers(quote),
+            quote.is_real_time,
+            quote.quality_codes,
+            None if extra is None else encode_json(extra).decode(),
+        )
+    # A struct does not check its types, so that a plugin may have put anything in.
+    except (AttributeError, TypeError, ValueError, ArithmeticError) as error:
+        raise BadRecord(
+            f"the quote of {quote.symbol!r} by {quote.provider!r} cannot be stored",
+            found=verbatim(f"{type(error).__name__}: {error}"),
+        ) from error
+
+
+def _utc(time: datetime) -> datetime:
+    if time.tzinfo is UTC:
+        return time
+    if time.tzinfo is None:
+        raise ValueError("a time without a zone")
+    return time.astimezone(UTC)
+
+
+def _id(quote: Quote, timestamp: datetime) -> str:
+    # A UUID of version 8: milliseconds, then a hash of the key. In the order of time, so that new
+    # rows touch the end of the index only, and the same for the same tick, wherever it is stored.
+    key = f"{quote.symbol} {timestamp.isoformat()} {quote.data_type.value} {quote.provider}"
+    tail = blake2b(key.encode(), digest_size=10).hexdigest()
+    head = f"{int(timestamp.timestamp() * 1000) & 0xFFFFFFFFFFFF:012x}"
+    variant = "89ab"[int(tail[3], 16) & 3]
+    return f"{head[:8]}-{head[8:]}-8{tail[:3]}-{variant}{tail[4:7]}-{tail[7:19]}"

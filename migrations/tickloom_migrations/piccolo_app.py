@@ -1,0 +1,13 @@
+"""Tells Piccolo where the migrations of tickloom are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from piccolo.conf.apps import AppConfig
+
+APP_CONFIG = AppConfig(
+    app_name="tickloom",
+    # Found from this file, so that neither the working directory nor the kind of install matters.
+    migrations_folder_path=Path(__file__).parent / "piccolo_migrations",
+)
