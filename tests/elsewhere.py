@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import sysconfig
 import venv
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -95,3 +97,35 @@ def build(sources: Sequence[Path], folder: Path) -> None:
         "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder),
         *map(str, sources),
     )  # fmt: skip
+
+
+def free_port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serving(
+    tickloom: Path, folder: Path, variables: Mapping[str, str], *options: str | Path
+) -> Iterator[tuple[subprocess.Popen[str], Any]]:
+    """Run ``tickloom serve`` in ``folder``; gives the process and what it said of itself."""
+    command = [tickloom, "serve", "--port=0", f"--stream-port={free_port()}", "--json", *options]
+    log = folder / "stderr.txt"
+    with (
+        log.open("w") as stderr,
+        subprocess.Popen(
+            [*map(str, command)],
+            cwd=folder,
+            env=variables,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        ) as server,
+    ):
+        try:
+            assert server.stdout is not None
+            line = server.stdout.readline()
+            assert line, log.read_text()
+            yield server, json.loads(line)
+        finally:
+            server.kill()

@@ -27,6 +27,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("app",),
     ("server",),
     ("cli",),
+    ("__main__",),
 )
 ROW_OF = {room: row for row, rooms in enumerate(ROWS) for room in rooms}
 

@@ -10,7 +10,7 @@ from litestar.types import ControllerRouterHandler
 
 from tickloom.api.docs import DecimalSchemas, docs_routes, openapi_config
 from tickloom.api.problems import HANDLERS
-from tickloom.api.quotes import quote_routes
+from tickloom.api.quotes import quote_routes, reference_routes
 from tickloom.api.stream import StreamServer, event_routes, stream_routes
 from tickloom.api.system import streaming_routes, system_routes
 from tickloom.manager import MarketDataManager
@@ -38,6 +38,7 @@ def create_app(manager: MarketDataManager) -> Litestar:
 
     routes: list[ControllerRouterHandler] = [
         *quote_routes(manager),
+        *reference_routes(manager),
         *system_routes(manager),
         *streaming_routes(manager),
         *event_routes(server),

@@ -10,8 +10,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from tickloom.errors import ConfigError
+from tickloom.model import DataProvider
 from tickloom.monitoring.logs import set_level
 from tickloom.settings import Settings, load_settings
+
+__all__ = ["Config", "DataProvider", "config"]
 
 _PLACES: dict[str, tuple[str, ...]] = {
     "primary_provider": ("providers", "primary"),

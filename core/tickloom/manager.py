@@ -106,7 +106,7 @@ class MarketDataManager:
             reader,
             demand,
             hub,
-            self.pipeline.accept,
+            self.pipeline,
             self.settings.feeds,
             self.clock,
             jitter or random.Random(),  # noqa: S311 - spreads retries, guards nothing

@@ -36,3 +36,7 @@ class Pipeline:
         self._writer.enqueue(numbered, self._hub.epoch)
         self.accepted += 1
         return numbered
+
+    def confirm(self, symbol: str) -> None:
+        """Make a symbol's newest quote fresh again; a provider has just said that it holds."""
+        self._cache.confirm(symbol)

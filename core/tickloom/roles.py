@@ -155,6 +155,7 @@ class Provider(Protocol):
 
     async def aclose(self) -> None:
         """Let go of connections, files and threads; calling it twice is allowed."""
+        return
 
 
 def _not_supported(provider: Provider, what: str, symbol: str) -> NoReturn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ class Room:
         self.demand = Demand()
         self.hub = Hub("e1", self.demand)
         self.quotes: list[Quote] = []
+        self.confirmed: list[str] = []
         sources = [
             Source(provider, self.clock, 5, RequestBudget("p", Budget(), self.clock))
             for provider in providers
@@ -35,7 +37,7 @@ class Room:
             Reader(router),
             self.demand,
             self.hub,
-            self.quotes.append,
+            SimpleNamespace(accept=self.quotes.append, confirm=self.confirmed.append),
             FeedSettings(),
             self.clock,
             random.Random(1),
@@ -169,6 +171,7 @@ async def test_a_poll_that_finds_nothing_new_is_no_tick() -> None:
 
     assert len(provider.calls) == 11
     assert len(room.quotes) == 1
+    assert room.confirmed == ["AAPL"] * 10
     await room.feeds.stop()
 
 

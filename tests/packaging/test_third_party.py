@@ -40,7 +40,7 @@ BROKEN = {
         HOOK.format(name="misfit", arguments="settings, database"),
         "does not fit its specification",
     ),
-    "covetous": (
+    "usurping": (
         HOOK.format(name="simulated", arguments=""),
         "the provider name simulated is taken by the plugin simulated",
     ),

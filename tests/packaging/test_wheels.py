@@ -6,13 +6,10 @@ import asyncio
 import json
 import re
 import signal
-import socket
 import sqlite3
-import subprocess
 import tomllib
 import zipfile
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +17,8 @@ import httpx
 import pytest
 import websockets
 
-from elsewhere import ROOT, SOURCES, Environment, pip
+from elsewhere import ROOT, SOURCES, Environment, pip, serving
+from tickloom import __version__
 
 pytestmark = [pytest.mark.packaging, pytest.mark.timeout(300)]
 
@@ -42,7 +40,7 @@ def test_the_wheel_of_the_host_holds_types_migrations_and_license(wheels: dict[s
     assert {name.split("/")[0] for name in names} == {
         "tickloom",
         "tickloom_migrations",
-        "tickloom-0.1.0.dist-info",
+        f"tickloom-{__version__}.dist-info",
     }
 
 
@@ -77,36 +75,6 @@ def test_migrate_makes_the_database_in_an_empty_directory(
     assert clean.ask("migrate", cwd=tmp_path)["migrations"] == []
 
 
-def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def serving(clean: Environment, folder: Path) -> Iterator[tuple[subprocess.Popen[str], Any]]:
-    """Run ``tickloom serve`` in ``folder``; gives the process and what it said of itself."""
-    command = [clean.bin / "tickloom", "serve", "--port=0", f"--stream-port={free_port()}"]
-    log = folder / "stderr.txt"
-    with (
-        log.open("w") as stderr,
-        subprocess.Popen(
-            [*map(str, command), "--json"],
-            cwd=folder,
-            env=clean.variables,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-        ) as server,
-    ):
-        try:
-            assert server.stdout is not None
-            line = server.stdout.readline()
-            assert line, log.read_text()
-            yield server, json.loads(line)
-        finally:
-            server.kill()
-
-
 async def first_tick(url: str, symbol: str) -> Any:
     async with asyncio.timeout(30), websockets.connect(url) as client:
         await client.send(json.dumps({"type": "subscribe", "symbols": [symbol]}))
@@ -118,7 +86,7 @@ async def first_tick(url: str, symbol: str) -> Any:
 
 
 async def test_the_wheel_serves_from_an_empty_directory(clean: Environment, tmp_path: Path) -> None:
-    with serving(clean, tmp_path) as (server, banner):
+    with serving(clean.bin / "tickloom", tmp_path, clean.variables) as (server, banner):
         assert len(banner["stream"]) == 2
         for url in banner["stream"]:
             message = await first_tick(url, "SIM.ACME")

@@ -248,7 +248,9 @@ def warnings_told() -> Iterator[list[str]]:
 def full_quote() -> Quote:
     """A quote with a value in every field, none of them a default."""
     at = datetime(2026, 1, 2, 17, 0, 0, 123456, tzinfo=UTC)
-    decimals = {name: Decimal(f"1234567890123456789.{n:02}50") for n, name in enumerate(DECIMALS)}
+    decimals: dict[str, Any] = {
+        name: Decimal(f"1234567890123456789.{n:02}50") for n, name in enumerate(DECIMALS)
+    }
     return Quote(
         symbol="BRK.B",
         provider="scripted",

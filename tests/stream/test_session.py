@@ -31,6 +31,7 @@ class Client:
             "server": "tickloom test",
             "clock": self.clock,
             "snapshot": self.newest.get,
+            "known": lambda: list(self.newest),
             "refuse": lambda symbol: UnknownSymbol("nobody") if symbol == "NOPE" else None,
             "troubles": lambda symbols: [],
             "authenticate": None,
@@ -86,6 +87,15 @@ async def test_the_newest_value_comes_at_once_and_the_stream_goes_on_from_it() -
     got = await client.got()
 
     assert [message["sequence"] for message in got if message["type"] == "market_data"] == [2, 3]
+
+
+async def test_a_pattern_brings_the_newest_value_of_every_symbol_that_it_fits() -> None:
+    client = Client()
+    for symbol in ("SIM.A", "SIM.B", "AAPL"):
+        client.publish(symbol)
+    got = await client.ask({"type": "subscribe", "symbols": ["SIM.*", "SIM.A"]})
+
+    assert sorted(m["symbol"] for m in got if m["type"] == "market_data") == ["SIM.A", "SIM.B"]
 
 
 async def test_a_client_can_do_without_the_snapshot() -> None:

@@ -49,7 +49,7 @@ class QuotesAnswer(Struct, frozen=True, kw_only=True):
 
 
 def quote_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
-    """Return the routes that answer with prices."""
+    """Return the routes of the newest prices."""
 
     @get(
         "/quotes/{symbol:str}",
@@ -77,6 +77,12 @@ def quote_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
             for symbol, error in found.errors.items()
         ]
         return _json(encode_json(QuotesAnswer(quotes=list(found), errors=errors)))
+
+    return [get_quote, get_quotes]
+
+
+def reference_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
+    """Return the routes of the past and of what stands behind a symbol."""
 
     @get(
         "/historical/{symbol:str}",
@@ -113,7 +119,7 @@ def quote_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
     async def get_company(symbol: Symbol) -> Response[Company]:
         return _json(encode_json(await manager.get_company_info(symbol)))
 
-    return [get_quote, get_quotes, get_historical, get_company]
+    return [get_historical, get_company]
 
 
 class _Ready:
@@ -124,7 +130,7 @@ class _Ready:
     def __init__(self, body: bytes) -> None:
         self._body = body
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         body = self._body
         headers = [_JSON_HEADER, (b"content-length", b"%d" % len(body))]
         start: HTTPResponseStartEvent = {

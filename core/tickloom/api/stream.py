@@ -48,6 +48,7 @@ class StreamServer:
             server=f"tickloom {__version__}",
             clock=manager.clock,
             snapshot=manager.cache_manager.quotes.latest,
+            known=manager.cache_manager.quotes.symbols,
             refuse=self._refusal,
             troubles=manager.stream_manager.feeds.troubles,
             authenticate=self._ring.user_of if self._ring.required else None,

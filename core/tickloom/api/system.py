@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from litestar import Response, delete, get, post
 from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody, PathParameter
 from msgspec import Meta, Struct
 
@@ -83,6 +84,11 @@ def system_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
         summary="Health of the server and its parts",
         description="503 where the server is unhealthy, with the same document.",
         tags=["system"],
+        responses={
+            503: ResponseSpec(
+                Health, generate_examples=False, description="The server is unhealthy"
+            )
+        },
     )
     async def get_status() -> Response[Health]:
         health = await manager.health_check()

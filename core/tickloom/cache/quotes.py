@@ -57,6 +57,16 @@ class QuoteCache:
         if self._shared.is_remote:
             self._changed.add(quote.symbol)
 
+    def confirm(self, symbol: str) -> None:
+        """Make a quote fresh again whose provider has just said that it still holds."""
+        entry = self._entries.get(symbol)
+        if entry is not None:
+            entry.received_s = self._clock.monotonic()
+
+    def symbols(self) -> list[str]:
+        """Return all symbols that have a newest quote."""
+        return list(self._entries)
+
     def latest(self, symbol: str) -> Quote | None:
         """Return the newest quote however old it is, or ``None`` where there is none.
 

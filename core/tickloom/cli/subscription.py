@@ -44,6 +44,8 @@ from tickloom.stream.protocol import (
 ServerMessage = Welcome | Subscribed | MarketData | Status | Gap | Pong | Authenticated | Failure
 
 _OPEN_LIMIT_S = 10.0
+# Where we do not read any more, the other side's answer to our goodbye waits behind the prices.
+_CLOSE_LIMIT_S = 1.0
 _MAX_BYTES = 16 * 1_048_576
 _MOST_WAITING = 10_000
 _SYMBOLS_AT_ONCE = 1_000
@@ -199,6 +201,7 @@ class Subscription:
             user_agent_header=f"tickloom/{__version__}",
             compression=None,
             open_timeout=_OPEN_LIMIT_S,
+            close_timeout=_CLOSE_LIMIT_S,
             max_size=_MAX_BYTES,
             proxy=None if is_loopback(host) else True,
         )

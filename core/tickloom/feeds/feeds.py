@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -12,12 +12,13 @@ from loguru import logger
 
 from tickloom.clock import Clock
 from tickloom.errors import TickloomError
+from tickloom.feeds.intake import Intake
 from tickloom.feeds.poll import PollFeed
 from tickloom.feeds.push import PushFeed
 from tickloom.feeds.reader import Reader
 from tickloom.feeds.router import Router
 from tickloom.feeds.source import Source
-from tickloom.model import Quote, is_glob, matches
+from tickloom.model import is_glob, matches
 from tickloom.settings import FeedSettings
 from tickloom.stream import Demand, Hub, Status, StatusState
 
@@ -33,7 +34,7 @@ class Feeds:
         reader: Asks with failover.
         demand: What is wanted.
         hub: Told of the state of feeds.
-        accept: Where quotes go.
+        intake: Where quotes go.
         settings: Intervals.
         clock: Passed on.
         jitter: Passed on.
@@ -45,7 +46,7 @@ class Feeds:
         reader: Reader,
         demand: Demand,
         hub: Hub,
-        accept: Callable[[Quote], object],
+        intake: Intake,
         settings: FeedSettings,
         clock: Clock,
         jitter: random.Random,
@@ -58,11 +59,11 @@ class Feeds:
         self._states: dict[str, tuple[StatusState, datetime, str]] = {}
         self._serving: dict[str, set[str]] = {}
         self._push = {
-            source.name: PushFeed(source, accept, self._tell, clock, jitter)
+            source.name: PushFeed(source, intake.accept, self._tell, clock, jitter)
             for source in router.sources.values()
             if source.info.has_stream
         }
-        told = (accept, self._refuse, self._settled, clock)
+        told = (intake, self._refuse, self._settled, clock)
         fast_s, slow_s = settings.real_time_update_interval_s, settings.batch_update_interval_s
         self._fast = PollFeed(reader, *told, fast_s, "streamed")
         self._slow = PollFeed(reader, *told, slow_s, "watched")

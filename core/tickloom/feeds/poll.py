@@ -9,6 +9,7 @@ from loguru import logger
 
 from tickloom.clock import Clock
 from tickloom.errors import NotFound, TickloomError
+from tickloom.feeds.intake import Intake
 from tickloom.feeds.reader import Reader
 from tickloom.model import Quote
 
@@ -18,7 +19,7 @@ class PollFeed:
 
     Args:
         reader: Asks with failover.
-        accept: Where quotes go.
+        intake: Where quotes go.
         refuse: Told which symbol turned out to be unknown, and why.
         settled: Called after each round, when the health of the providers is known anew.
         clock: For the interval.
@@ -29,7 +30,7 @@ class PollFeed:
     def __init__(
         self,
         reader: Reader,
-        accept: Callable[[Quote], object],
+        intake: Intake,
         refuse: Callable[[str, TickloomError], None],
         settled: Callable[[], None],
         clock: Clock,
@@ -37,7 +38,7 @@ class PollFeed:
         name: str,
     ) -> None:
         self._reader = reader
-        self._accept = accept
+        self._intake = intake
         self._refuse = refuse
         self._settled = settled
         self._clock = clock
@@ -80,7 +81,9 @@ class PollFeed:
         for symbol, answer in answers.items():
             if isinstance(answer, Quote):
                 if self._is_news(answer):
-                    self._accept(answer)
+                    self._intake.accept(answer)
+                else:
+                    self._intake.confirm(symbol)
             elif isinstance(answer, NotFound):
                 self._unknown.add(symbol)
                 self._refuse(symbol, answer)

@@ -29,6 +29,6 @@ def decode_json(data: bytes | str, kind: type[T] | Any) -> T:
     """
     try:
         value: T = msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRecord("the record cannot be read", found=str(error)) from error
     return value

@@ -42,6 +42,8 @@ COLUMNS = (*_NAMES, *_TEXTS, *TIMES, *DECIMALS, *_INTEGERS, *_REST)
 REPLACED = tuple(name for name in COLUMNS if name not in {"id", *KEY})
 """The columns that a second tick with the same key replaces."""
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 _texts = attrgetter(*_TEXTS)
 _decimals = attrgetter(*DECIMALS)
 _integers = attrgetter(*_INTEGERS)
@@ -93,8 +95,9 @@ def _utc(time: datetime) -> datetime:
 def _id(quote: Quote, timestamp: datetime) -> str:
     # A UUID of version 8: milliseconds, then a hash of the key. In the order of time, so that new
     # rows touch the end of the index only, and the same for the same tick, wherever it is stored.
-    key = f"{quote.symbol} {timestamp.isoformat()} {quote.data_type.value} {quote.provider}"
-    tail = blake2b(key.encode(), digest_size=10).hexdigest()
-    head = f"{int(timestamp.timestamp() * 1000) & 0xFFFFFFFFFFFF:012x}"
-    variant = "89ab"[int(tail[3], 16) & 3]
-    return f"{head[:8]}-{head[8:]}-8{tail[:3]}-{variant}{tail[4:7]}-{tail[7:19]}"
+    since = timestamp - _EPOCH
+    ms = (since.days * 86_400 + since.seconds) * 1_000 + since.microseconds // 1_000
+    key = f"{quote.symbol} {ms} {since.microseconds} {quote.data_type.value} {quote.provider}"
+    tail = blake2b(key.encode(), digest_size=9).hexdigest()
+    head = f"{ms & 0xFFFFFFFFFFFF:012x}"
+    return f"{head[:8]}-{head[8:]}-8{tail[:3]}-8{tail[3:6]}-{tail[6:]}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 from msgspec import Struct
 
@@ -21,7 +21,7 @@ from tickloom.errors import (
     TooManySymbols,
     verbatim,
 )
-from tickloom.model import Quote, is_glob, parse_glob
+from tickloom.model import Quote, is_glob, matches, parse_glob
 from tickloom.stream.connection import Connection
 from tickloom.stream.hub import Hub
 from tickloom.stream.protocol import (
@@ -73,6 +73,7 @@ class SessionRules(Struct, frozen=True, kw_only=True):
         server: Name and version for ``welcome``.
         clock: For the limit of messages a second.
         snapshot: The newest quote of a symbol, ``None`` = none yet.
+        known: All symbols that have a newest quote.
         refuse: Why nobody can serve a symbol, ``None`` = somebody can.
         troubles: The state of each feed of these symbols that is not live.
         authenticate: The user of a key, ``None`` = unknown key. ``None`` instead of a function =
@@ -85,6 +86,7 @@ class SessionRules(Struct, frozen=True, kw_only=True):
     server: str
     clock: Clock
     snapshot: Callable[[str], Quote | None]
+    known: Callable[[], Iterable[str]]
     refuse: Callable[[str], TickloomError | None]
     troubles: Callable[[Collection[str]], list[Status]]
     authenticate: Callable[[str], str | None] | None
@@ -206,11 +208,11 @@ class Session:
                 rejected.append(_rejected(raw, error))
         recovered = {}
         missed: list[tuple[Quote, ResumePoint | None]] = []
-        for pattern in dict.fromkeys(added):
-            quote = None if is_glob(pattern) else self._rules.snapshot(pattern)
-            point = message.resume.get(pattern)
+        for symbol in self._symbols_of(added):
+            quote = self._rules.snapshot(symbol)
+            point = message.resume.get(symbol)
             if point is not None:
-                recovered[pattern] = quote is not None and _is_next(point, quote, self._hub.epoch)
+                recovered[symbol] = quote is not None and _is_next(point, quote, self._hub.epoch)
             if quote is not None and (message.snapshot or point is not None):
                 missed.append((quote, point))
         self._tell_set(message.id, rejected, recovered)
@@ -248,6 +250,15 @@ class Session:
                 raise refusal
         self._hub.subscribe(self._connection, pattern)
         return pattern
+
+    def _symbols_of(self, patterns: list[str]) -> dict[str, None]:
+        symbols = dict.fromkeys(pattern for pattern in patterns if not is_glob(pattern))
+        globs = [pattern for pattern in patterns if is_glob(pattern)]
+        if globs:
+            for symbol in self._rules.known():
+                if any(matches(symbol, pattern) for pattern in globs):
+                    symbols[symbol] = None
+        return symbols
 
     def _send_snapshot(self, quote: Quote, point: ResumePoint | None) -> None:
         epoch = self._hub.epoch

@@ -44,9 +44,20 @@ def test_the_entry_point_offers_a_provider(tmp_path: Path) -> None:
     assert provider.info.has_stream
 
 
-def test_without_a_path_the_key_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"plugins\.replay\.path is not set"):
-        tickloom_replay.tickloom_providers(_settings(tmp_path))
+def test_without_a_path_nothing_is_offered(tmp_path: Path) -> None:
+    assert tickloom_replay.tickloom_providers(_settings(tmp_path)) == []
+
+
+def test_a_namespace_keeps_other_symbols_out_and_is_declared(tmp_path: Path) -> None:
+    (tmp_path / "AAPL.csv").write_text("date,close\n2026-01-05,1\n")
+    (tmp_path / "DEMO.X.csv").write_text("date,close\n2026-01-05,1\n")
+
+    (provider,) = tickloom_replay.tickloom_providers(
+        _settings(tmp_path, path=".", namespace="DEMO.")
+    )
+
+    assert provider.info.symbols == frozenset({"DEMO.X"})
+    assert provider.info.namespace == "DEMO."
 
 
 @pytest.mark.parametrize("make", [lambda path: None, Path.mkdir])
@@ -121,5 +132,5 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
 
     assert rows.keys() == defaults.keys()
     for name, value in defaults.items():
-        if name != "path":
+        if value is not None:
             assert tomllib.loads(f"value = {rows[name]}")["value"] == value

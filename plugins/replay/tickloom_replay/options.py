@@ -15,7 +15,10 @@ class ReplaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """What is played, and how fast."""
 
     path: Path | None = None
-    """A file, or a folder that is read with all its subfolders; must be given."""
+    """A file, or a folder that is read with all its subfolders; absent = nothing is offered."""
+    namespace: Annotated[str, Meta(pattern=r"^[A-Z0-9]+\.$")] | None = None
+    """Prefix such as ``DEMO.``: only recorded symbols that begin with it are offered, and no other
+    provider is asked for these. Absent = all symbols, behind the providers that are configured."""
     speed: Annotated[float, Meta(ge=0, le=1_000_000)] = 60.0
     """Recorded seconds per second: 1 = as recorded, 0 = as fast as it can be taken."""
     loop: bool = True
@@ -26,21 +29,6 @@ class ReplaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Recorded seconds without an event are cut down to this; 0 = left as they are."""
     timezone: str = "UTC"
     """The IANA zone of times that a table gives without an offset."""
-
-
-def require_path(options: ReplaySettings) -> Path:
-    """Return the path to play.
-
-    Raises:
-        ConfigError: It is not set.
-    """
-    if options.path is None:
-        raise ConfigError(
-            "plugins.replay.path is not set",
-            expected="a file or a folder with recorded data",
-            fix='Add path = "data" to [plugins.replay], or leave replay out of plugins.enabled.',
-        )
-    return options.path
 
 
 def find_zone(name: str) -> ZoneInfo:

@@ -35,7 +35,7 @@ def read_parquet_rows(path: Path, reading: Reading, halt: Flag) -> Generator[Any
         BadRecord: It is not Parquet, or damaged.
     """
     import pyarrow as pa  # noqa: PLC0415 - optional, and heavy to import
-    from pyarrow import parquet  # noqa: PLC0415
+    from pyarrow import parquet  # noqa: PLC0415 - the same
 
     try:
         with parquet.ParquetFile(path, buffer_size=65_536, pre_buffer=False) as file:

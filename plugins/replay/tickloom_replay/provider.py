@@ -28,7 +28,9 @@ class ReplayProvider(Provider):
         self._options = options
         self._clock = clock
         self._timelines = arrange(library.series)
-        self._symbols = library.symbols
+        self._symbols = frozenset(
+            symbol for symbol in library.symbols if symbol.startswith(options.namespace or "")
+        )
         self._reached: dict[str, Session] = {}
         self._first: dict[str, Session] = {}
         self._streams: set[ReplayStream] = set()
@@ -39,6 +41,7 @@ class ReplayProvider(Provider):
             max_batch=_MAX_BATCH,
             intervals=list_intervals(library.series),
             has_stream=True,
+            namespace=options.namespace,
             symbols=self._symbols,
             notice="Recorded prices, played back; not those of the market now.",
         )
