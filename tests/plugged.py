@@ -19,6 +19,7 @@ from tickloom.clock import Clock
 from tickloom.hookspecs import hookimpl
 from tickloom.manager import MarketDataManager
 from tickloom.settings import DatabaseSettings, Settings
+from tickloom.stream.transport import StreamProtocol
 
 
 class Point(EntryPoint):
@@ -61,7 +62,7 @@ async def serving(manager: MarketDataManager) -> AsyncIterator[str]:
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         create_app(manager),
-        ws="websockets-sansio",
+        ws=StreamProtocol,
         ws_max_size=4 * manager.settings.stream.max_message_bytes,
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=1,

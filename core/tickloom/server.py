@@ -16,6 +16,7 @@ from tickloom.errors import ConfigError, PortInUse
 from tickloom.manager import MarketDataManager
 from tickloom.monitoring.logs import set_up_logging
 from tickloom.settings import ServerSettings, Settings
+from tickloom.stream.transport import StreamProtocol
 
 Announce = Callable[[MarketDataManager], None]
 
@@ -111,7 +112,7 @@ def run_server(
         factory=True,
         loop="auto",
         http="httptools",
-        ws="websockets-sansio",
+        ws=StreamProtocol,
         ws_max_size=_SOCKET_MESSAGES * settings.stream.max_message_bytes,
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=_GRACE_S,

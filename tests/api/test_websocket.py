@@ -19,6 +19,7 @@ from scripted import EVERYTHING, ScriptedProvider, make_quote
 from tickloom.manager import MarketDataManager
 from tickloom.roles import Secret
 
+BULK = {"text": "x" * 20_000}
 LISTED = frozenset({"SIM.ACME", "SIM.GLOBEX"})
 
 
@@ -151,6 +152,34 @@ async def test_a_client_that_leaves_takes_everything_with_it() -> None:
     assert stats["websocket_stats"]["total_connections"] == 40
     assert server.provider.streams[-1].closed
     assert after <= before
+
+
+async def test_a_client_that_reads_nothing_is_cut_off_and_the_others_see_everything() -> None:
+    limits = {"write_timeout_s": 0.3, "buffer_bytes": 4_194_304}
+    async with running(stream=limits) as server, server.client() as good:
+        _, writer = await asyncio.open_connection(*server.address.split(":"), limit=1)
+        request = (
+            "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        message = b'{"type":"subscribe","symbols":["SIM.ACME"]}'
+        writer.write(request.encode() + b"\x81" + bytes([0x80 | len(message)]) + bytes(4) + message)
+        writer.transport.pause_reading()
+        await say(good, type="subscribe", symbols=["SIM.ACME"])
+        hub = server.manager.stream_manager.hub
+        async with asyncio.timeout(20):
+            while hub.stats()["subscriptions"] < 2:
+                await asyncio.sleep(0.01)
+            await server.tick()
+            sequences = []
+            while len(hub.connections) == 2:
+                for _ in range(50):
+                    server.provider.streams[-1].push(make_quote("SIM.ACME", additional_data=BULK))
+                heard = [await hear(good, "market_data") for _ in range(50)]
+                sequences.extend(message["sequence"] for message in heard)
+        writer.close()
+
+    assert sequences == list(range(1, len(sequences) + 1))
 
 
 async def test_a_silent_client_is_sent_away_after_its_time_to_authenticate() -> None:

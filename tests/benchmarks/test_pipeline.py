@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
-from pytest_benchmark.fixture import BenchmarkFixture
-
 from plugged import manager_of
+from pytest_benchmark.fixture import BenchmarkFixture
 from scripted import ScriptedProvider, make_quote
 
 QUOTES = 1_000
 
 
 @pytest.mark.benchmark(group="pipeline: accept (1000 quotes)")
-def test_accepting_a_quote_that_nobody_waits_for(benchmark: BenchmarkFixture) -> None:
-    async def make() -> None:
-        manager = manager_of(ScriptedProvider())
-        quotes = [
-            make_quote(f"S{number % 100}", f"{100 + number}.25", volume=number, bid=None)
-            for number in range(QUOTES)
-        ]
-        accept = manager.pipeline.accept
+@pytest.mark.parametrize("stored", [False, True], ids=["stored nowhere", "queued for SQLite"])
+def test_accepting_a_quote_that_nobody_waits_for(
+    benchmark: BenchmarkFixture, tmp_path: Path, stored: bool
+) -> None:
+    async def run() -> None:
+        url = f"sqlite:///{tmp_path / 'bench.db'}" if stored else ""
+        async with manager_of(ScriptedProvider(), database={"url": url}) as manager:
+            quotes = [
+                make_quote(f"S{number % 100}", f"{100 + number}.25", volume=number)
+                for number in range(QUOTES)
+            ]
+            accept = manager.pipeline.accept
 
-        def run() -> None:
-            for quote in quotes:
-                accept(quote)
+            def accept_all() -> None:
+                for quote in quotes:
+                    accept(quote)
 
-        benchmark.pedantic(run, rounds=50, warmup_rounds=3)
-        assert manager.pipeline.accepted >= QUOTES
-        await manager.close()
+            benchmark.pedantic(accept_all, rounds=60, warmup_rounds=3)
+            assert manager.pipeline.accepted >= QUOTES
+            assert manager.get_system_stats()["storage"]["dropped"] == 0
 
-    asyncio.run(make())
+    asyncio.run(run())

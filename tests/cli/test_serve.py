@@ -60,6 +60,7 @@ def test_the_banner_tells_people_where_everything_is_and_what_to_type(
         f"API       {base}/api/v1/market-data",
         f"Stream    ws://127.0.0.1:{free_port}/ws",
         f"Docs      {base}/schema",
+        "Symbols   ticking: TICK.ONE, TICK.TWO",
         "Settings  tickloom.toml",
         "Database  sqlite:///tickloom.db",
         "No module named 'nothing_of_this_name'",
@@ -118,6 +119,17 @@ def test_a_broken_plugin_stops_the_start_only_where_strict_says_so(home: Home) -
     assert "error: plugin broken failed" in done.stderr
     assert "Traceback" not in done.stderr
     assert done.returncode == 1
+
+
+def test_several_workers_serve_one_port_and_redis_may_be_away(home: Home, free_port: int) -> None:
+    redis = f"redis://127.0.0.1:{free_port}/0"
+    with home.serving(None, "--workers", "2", REDIS_URL=redis) as (process, banner):
+        assert banner["providers"] == ["ticking"]
+        assert fetch(f"{banner['api']}/quotes/TICK.ONE")["symbol"] == "TICK.ONE"
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 0
+    assert "Traceback" not in err
 
 
 def test_a_database_that_is_away_does_not_keep_prices_from_flowing(

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import pty
 import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -56,6 +61,45 @@ def test_stream_into_a_pipe_is_a_line_for_each_price(server: Server) -> None:
     assert len(done.stdout.splitlines()) == 4
     assert done.stderr.startswith("rejected NOPE: no provider serves NOPE")
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize("colour", [True, False])
+def test_stream_on_a_terminal_is_a_table_that_keeps_to_no_color(
+    server: Server, colour: bool
+) -> None:
+    home, url = server
+    terminal, child = pty.openpty()
+    variables = {"TERM": "xterm", "COLUMNS": "120"} | ({} if colour else {"NO_COLOR": "1"})
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "tickloom",
+            "stream",
+            "TICK.*",
+            "NOPE",
+            "--url",
+            url,
+            "--count",
+            "6",
+        ],
+        cwd=home.folder,
+        env=home.environment(**variables),
+        stdout=child,
+        stderr=child,
+    )
+    os.close(child)
+    text = b""
+    # Linux ends a terminal that nobody holds open any more with an error.
+    with suppress(OSError):
+        while data := os.read(terminal, 65_536):
+            text += data
+    os.close(terminal)
+    assert process.wait(timeout=LIMIT_S) == 0
+    last = text.decode().rpartition("Symbol")[2]
+    for part in ("TICK.ONE", "TICK.TWO", "6 prices received", "rejected NOPE"):
+        assert part in last
+    assert ("\x1b[1;32m" in last) is colour
 
 
 def test_stream_ends_after_its_time(server: Server) -> None:

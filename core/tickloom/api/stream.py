@@ -26,6 +26,7 @@ from tickloom.model import is_glob, parse_glob
 from tickloom.security import KeyRing
 from tickloom.stream import Connection, Session, SessionRules, WireFormat
 from tickloom.stream.protocol import Failure
+from tickloom.stream.transport import ABORT
 
 PATHS = ["/", "/ws", "/api/v1/market-data/stream"]
 _KEEP_ALIVE_S = 15.0
@@ -127,7 +128,11 @@ class StreamServer:
                     for frame in frames:
                         await _send_frame(socket, connection.form, frame)
         except TimeoutError:
-            # The close frame waits behind what the client does not read; this only begins it.
+            extensions: dict[str, Any] = socket.scope.get("extensions") or {}
+            if ABORT in extensions:
+                extensions[ABORT]()
+                return
+            # Another server's: the close frame waits behind what the client does not read.
             async with asyncio.timeout(1):
                 await socket.close(code=_SLOW, reason="too slow")
 

@@ -11,10 +11,13 @@ from tickloom import __version__
 from tickloom.cli.listening import reachable_host, stream_url
 from tickloom.cli.listing import Listing, print_plugins, tell_plugin
 from tickloom.cli.output import print_fields
+from tickloom.model import Timeliness
+from tickloom.roles import ProviderInfo
 from tickloom.settings import Settings, redact_url
 
 _API = "/api/v1/market-data"
 _ANY_SYMBOL = "AAPL"
+_MOST_SHOWN = 8
 
 
 class Banner:
@@ -66,6 +69,7 @@ class Banner:
             "database": redact_url(settings.database.url) or None,
             "redis": redact_url(settings.redis.url) or None,
             "plugins": [tell_plugin(line) for line in self._listing.report],
+            "providers": sorted(self._listing.providers),
             "warnings": self._warnings(),
             "try": self.first_steps(),
         }
@@ -81,6 +85,8 @@ class Banner:
                 "Stream": "  ".join(self.streams),
                 "Events": f"{self.base}{_API}/stream/sse",
                 "Docs": f"{self.base}/schema",
+                "Symbols": "\n".join(map(_describe_symbols, self._listing.providers.values()))
+                or None,
                 "Settings": settings.origin.file or "defaults and environment, no file",
                 "Database": redact_url(settings.database.url) or "none, nothing is stored",
                 "Cache": redact_url(settings.redis.url) or "this process",
@@ -103,6 +109,21 @@ class Banner:
 
 
 def _first_symbol(listing: Listing) -> str:
-    # A feed with a namespace of its own needs no network and no market hours.
-    by_choice = sorted(listing.providers.values(), key=lambda info: (not info.namespace, info.name))
+    # A feed of invented prices needs no network and no market hours, and never comes to an end.
+    by_choice = sorted(
+        listing.providers.values(),
+        key=lambda info: (
+            info.timeliness is not Timeliness.SIMULATED,
+            not info.namespace,
+            info.name,
+        ),
+    )
     return next((min(info.symbols) for info in by_choice if info.symbols), _ANY_SYMBOL)
+
+
+def _describe_symbols(info: ProviderInfo) -> str:
+    if info.symbols is None:
+        return f"{info.name}: {info.namespace or 'any'}…"
+    some = ", ".join(sorted(info.symbols)[:_MOST_SHOWN])
+    more = len(info.symbols) - _MOST_SHOWN
+    return f"{info.name}: {some}" + (f" and {more} more" if more > 0 else "")
