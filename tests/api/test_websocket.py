@@ -157,13 +157,15 @@ async def test_a_client_that_leaves_takes_everything_with_it() -> None:
 async def test_a_client_that_reads_nothing_is_cut_off_and_the_others_see_everything() -> None:
     limits = {"write_timeout_s": 0.3, "buffer_bytes": 4_194_304}
     async with running(stream=limits) as server, server.client() as good:
-        _, writer = await asyncio.open_connection(*server.address.split(":"), limit=1)
+        reader, writer = await asyncio.open_connection(*server.address.split(":"))
         request = (
             "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
         )
+        writer.write(request.encode())
+        await reader.readuntil(b"\r\n\r\n")
         message = b'{"type":"subscribe","symbols":["SIM.ACME"]}'
-        writer.write(request.encode() + b"\x81" + bytes([0x80 | len(message)]) + bytes(4) + message)
+        writer.write(bytes([0x81, 0x80 | len(message), 0, 0, 0, 0]) + message)
         writer.transport.pause_reading()
         await say(good, type="subscribe", symbols=["SIM.ACME"])
         hub = server.manager.stream_manager.hub

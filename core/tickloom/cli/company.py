@@ -7,7 +7,7 @@ import rich_click as click
 from tickloom.cli import cells
 from tickloom.cli.inquiry import ask
 from tickloom.cli.options import config_option, json_option
-from tickloom.cli.output import make_console, print_fields, print_json
+from tickloom.cli.output import make_console, plain, print_fields, print_json
 
 
 @click.command()
@@ -42,4 +42,4 @@ def company(*, symbol: str, config_file: str | None, as_json: bool) -> None:
     )
     if found.description:
         console.print()
-        console.print(found.description)
+        console.print(plain(found.description))

@@ -46,6 +46,11 @@ def print_json(value: Any) -> None:
     sys.stdout.flush()
 
 
+def plain(text: str) -> str:
+    """Return text of others without characters that would steer the terminal."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in text)
+
+
 def print_fields(console: Console, fields: dict[str, str | None]) -> None:
     """Print names and values below each other; what is ``None`` is left out."""
     table = Table.grid(padding=(0, 2))
@@ -53,7 +58,7 @@ def print_fields(console: Console, fields: dict[str, str | None]) -> None:
     table.add_column(overflow="fold")
     for name, value in fields.items():
         if value is not None:
-            table.add_row(name, value)
+            table.add_row(name, plain(value))
     console.print(table)
 
 

@@ -65,8 +65,8 @@ def set_up_logging(settings: LoggingSettings) -> None:
                 expected=f"a writable file ({error.strerror})",
             ) from None
     logging.basicConfig(handlers=[_Forward()], level=0, force=True)
-    for noisy in ("httpx", "httpcore", "asyncio", "aiosqlite", "piccolo"):
-        # At these levels they print every request, some with keys in the URL.
+    for noisy in ("httpx", "httpcore", "asyncio", "aiosqlite", "piccolo", "uvicorn.error"):
+        # Below it they print every request or connection, some with keys in the URL.
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

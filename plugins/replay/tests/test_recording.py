@@ -110,6 +110,18 @@ def test_a_line_that_cannot_be_used_is_skipped_and_counted(
     assert library.bad_rows == {"day.jsonl": 1}
 
 
+def test_the_holes_that_a_recording_tells_of_are_no_bad_rows(
+    tmp_path: Path, open_library: Any, events_of: Any
+) -> None:
+    slow = b'{"type":"gap","symbol":"AAPL","dropped":3,"last_sequence":4}\n'
+    cut = b'{"type":"gap","symbols":["AAPL"],"reason":"the connection was lost"}\n'
+    (tmp_path / "day.jsonl").write_bytes(HEADER + _line(0) + slow + cut + _line(1))
+    library = open_library(tmp_path)
+
+    assert len(events_of(library, "AAPL")) == 2
+    assert library.bad_rows == {}
+
+
 @pytest.mark.parametrize("version", ["2", '"one"', "null"])
 def test_another_version_is_refused_with_file_and_line(
     tmp_path: Path, open_library: Any, version: str

@@ -32,8 +32,8 @@ class _Header(Struct):
 
 class _Line(Struct):
     type: str
-    symbol: str
-    data: Quote
+    symbol: str = ""
+    data: Quote | None = None
 
 
 def read_header(line: bytes) -> None:
@@ -58,6 +58,8 @@ def read_rows(lines: Iterable[bytes], zone: tzinfo, reading: Reading) -> Iterato
     for line in lines:
         try:
             quote = _read_quote(line)
+            if quote is None:
+                continue
         except (BadRecord, InvalidSymbol) as error:
             reading.skip(error)
             continue
@@ -80,10 +82,13 @@ def _decode(line: bytes, kind: type[T]) -> T:
         raise BadRecord("the record is nested too deeply", found=line[:_DIGITS]) from None
 
 
-def _read_quote(line: bytes) -> Quote:
+def _read_quote(line: bytes) -> Quote | None:
     record = _decode(line, _Line)
     quote = record.data
-    if record.type != "market_data":
+    if record.type == "gap":
+        # A recording says where it has holes; there is nothing to play at them.
+        return None
+    if record.type != "market_data" or quote is None:
         raise BadRecord("unknown line", found=record.type, expected="type market_data")
     if parse_symbol(quote.symbol) != quote.symbol or record.symbol != quote.symbol:
         raise BadRecord("the symbols do not fit", found=record.symbol, expected=quote.symbol)
