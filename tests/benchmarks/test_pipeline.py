@@ -6,8 +6,9 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from plugged import manager_of
 from pytest_benchmark.fixture import BenchmarkFixture
+
+from plugged import manager_of
 from scripted import ScriptedProvider, make_quote
 
 QUOTES = 1_000
