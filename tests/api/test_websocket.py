@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -179,7 +180,9 @@ async def test_a_client_that_reads_nothing_is_cut_off_and_the_others_see_everyth
                     server.provider.streams[-1].push(make_quote("SIM.ACME", additional_data=BULK))
                 heard = [await hear(good, "market_data") for _ in range(50)]
                 sequences.extend(message["sequence"] for message in heard)
-        writer.close()
+        writer.transport.abort()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
 
     assert sequences == list(range(1, len(sequences) + 1))
 

@@ -1,4 +1,4 @@
-"""How fast the simulated market makes ticks; load tests need 50,000 a second."""
+"""How fast the simulated market makes ticks; load tests need 50,000 a second in all."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ from datetime import UTC, datetime
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-walk = pytest.importorskip("tickloom_simulated.walk")
+ticker = pytest.importorskip("tickloom_simulated.ticker")
+instrument = pytest.importorskip("tickloom_simulated.instrument")
 TICKS = 5_000
-START_S = 1_767_366_000.0
+PERIOD_NS = 50_000  # 20,000 ticks a second
+START_NS = 1_767_366_000 * 1_000_000_000
 
 
 @pytest.mark.benchmark(group="simulated: making 5000 ticks")
 def test_ticks_of_one_symbol(benchmark: BenchmarkFixture) -> None:
-    market = walk.Walk("SIM.ACME", 7)
-    received = datetime.fromtimestamp(START_S + 100, UTC)
-    at_s = [START_S]
+    made = ticker.Ticker(instrument.Instrument(7, "SIM.ACME"), PERIOD_NS, START_NS)
+    received = datetime(2026, 3, 1, tzinfo=UTC)
+    reached = [made.newest(START_NS)]
 
     def make() -> None:
-        start_s = at_s[0]
-        for number in range(TICKS):
-            market.tick(start_s + number / 1_000, received)
-        at_s[0] = start_s + TICKS / 1_000
+        first = reached[0]
+        for number in range(first, first + TICKS):
+            made.quote(number, received)
+        reached[0] = first + TICKS
 
     benchmark.pedantic(make, rounds=20, warmup_rounds=2)

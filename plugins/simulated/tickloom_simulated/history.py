@@ -1,89 +1,114 @@
-"""Bars of the past, read off the fair price."""
+"""Bars of the past."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
+from collections.abc import Sequence
+from datetime import datetime
 
 from tickloom.clock import Clock
 from tickloom.errors import InvalidDates, NoData, verbatim
 from tickloom.model import Bar, Interval
 from tickloom.roles import HistoryRequest
-from tickloom_simulated.level import Level
-from tickloom_simulated.walk import hundredths
+from tickloom_simulated.instrument import Instrument
+from tickloom_simulated.price import to_price
+from tickloom_simulated.session import (
+    DAY,
+    begin_of_bar,
+    begin_of_day,
+    end_of_bar,
+    to_microseconds,
+    to_time,
+)
+from tickloom_simulated.walk import HOUR, LOT, MINUTE, SECOND, Span
 
-MAX_BARS = 1_000_000
-_PAUSE_EVERY = 250
-_SHARES_PER_S = 40
+MOST_SPANS = 500_000
+_SPANS_A_TURN = 200
+_SPANS: dict[Interval, int | None] = {
+    Interval.SECOND: SECOND,
+    Interval.HOUR: HOUR,
+    Interval.DAY: None,
+    Interval.WEEK: None,
+    Interval.MONTH: None,
+}
 
 
-async def make_bars(level: Level, request: HistoryRequest, clock: Clock) -> tuple[Bar, ...]:
-    """Return the complete bars of the range; the same question always has the same answer.
+async def collect_bars(
+    instrument: Instrument, request: HistoryRequest, clock: Clock
+) -> tuple[Bar, ...]:
+    """Return the finished bars that begin on a day of the range, oldest first.
+
+    Gives way to other tasks every few milliseconds.
 
     Raises:
-        InvalidDates: There would be more than a million bars.
-        NoData: No bar of the range is complete yet.
+        InvalidDates: The range is reversed, or longer than one question may be.
+        NoData: No bar that begins in the range is finished by now.
     """
-    days = (request.end - request.start).days + 1
-    count = int(timedelta(days=days) / request.interval.duration)
-    if count > MAX_BARS:
-        raise InvalidDates(
-            f"the range is too long for bars of {request.interval}",
-            found=verbatim(f"{count} bars"),
-            expected=f"at most {MAX_BARS}",
-            fix="Ask for fewer days or a longer interval.",
-        )
-    now = clock.now()
+    interval = request.interval
+    length = _SPANS.get(interval, MINUTE)
+    start, stop = _find_range(request, clock.now())
+    _check_count((stop - start) // (length or DAY), request)
     bars: list[Bar] = []
-    for begin, end in _periods(request.start, request.end, request.interval):
-        if end > now:
-            break
-        bars.append(_bar(level, begin, end))
-        if len(bars) % _PAUSE_EVERY == 0:
+    begin = edge = start
+    parts: list[Span] = []
+    for number, span in enumerate(instrument.spans(length, start, stop)):
+        if span.begin >= edge:
+            if parts:
+                bars.append(_join(parts, begin))
+            begin = begin_of_bar(interval, span.begin)
+            edge = end_of_bar(interval, begin)
+            parts = []
+        parts.append(span)
+        if number % _SPANS_A_TURN == 0:
             await clock.sleep(0)
+    if parts:
+        bars.append(_join(parts, begin))
     if not bars:
-        raise NoData(f"no bar of {request.symbol} from {request.start} is complete yet")
+        raise NoData(
+            f"no finished {interval} bar of {request.symbol} begins from {request.start} to "
+            f"{request.end}",
+            fix="Ask for earlier days; bars of a day begin on weekdays only.",
+        )
     return tuple(bars)
 
 
-def _bar(level: Level, begin: datetime, end: datetime) -> Bar:
-    begin_s, end_s = begin.timestamp(), end.timestamp()
-    opened, closed = _cents(level, begin_s), _cents(level, end_s)
-    seconds = end_s - begin_s
-    index = int(begin_s) * 31 + int(seconds)
-    reach = opened * 0.0008 * (seconds / 60) ** 0.5
-    high = max(opened, closed) + round(reach * (1 + level.noise(11, index)) / 2)
-    low = max(1, min(opened, closed) - round(reach * (1 + level.noise(12, index)) / 2))
-    volume = round(_SHARES_PER_S * seconds * (1.5 + level.noise(13, index)))
+def _find_range(request: HistoryRequest, now: datetime) -> tuple[int, int]:
+    # Both are begins of bars, in seconds since 1970; the bar at the second one is left out.
+    if request.start > request.end:
+        raise InvalidDates(
+            "the date range is reversed",
+            found=verbatim(f"{request.start} to {request.end}"),
+            expected="a start not after the end",
+        )
+    reached = to_microseconds(now) // 1_000_000
+    start = _first_bar(request.interval, min(begin_of_day(request.start), reached))
+    stop = _first_bar(request.interval, min(begin_of_day(request.end) + DAY, reached))
+    return start, max(start, min(stop, begin_of_bar(request.interval, reached)))
+
+
+def _first_bar(interval: Interval, second: int) -> int:
+    begin = begin_of_bar(interval, second)
+    return begin if begin >= second else end_of_bar(interval, begin)
+
+
+def _check_count(count: int, request: HistoryRequest) -> None:
+    if count > MOST_SPANS:
+        raise InvalidDates(
+            f"the date range is too long for bars of {request.interval}",
+            found=verbatim(f"{request.start} to {request.end}"),
+            expected=f"at most {MOST_SPANS} of the bars that they are made of",
+            fix="Ask for fewer days at a time, or for longer bars.",
+        )
+
+
+def _join(parts: Sequence[Span], begin: int) -> Bar:
+    first, high, low, lots = parts[0], parts[0].high, parts[0].low, 0
+    for part in parts:
+        high, low, lots = max(high, part.high), min(low, part.low), lots + part.lots
     return Bar(
-        timestamp=begin,
-        open_price=hundredths(opened),
-        high_price=hundredths(high),
-        low_price=hundredths(low),
-        close_price=hundredths(closed),
-        volume=volume,
-        adjusted_close=hundredths(closed),
-        vwap=hundredths((opened + closed + high + low) // 4).quantize(Decimal("0.01")),
+        timestamp=to_time(begin),
+        open_price=to_price(first.open),
+        high_price=to_price(high),
+        low_price=to_price(low),
+        close_price=to_price(parts[-1].close),
+        volume=lots * LOT,
     )
-
-
-def _cents(level: Level, at_s: float) -> int:
-    return max(1, round(level.cents(at_s)))
-
-
-def _periods(start: date, end: date, interval: Interval) -> Iterator[tuple[datetime, datetime]]:
-    begin = datetime.combine(start, time(), UTC)
-    stop = datetime.combine(end, time(), UTC) + timedelta(days=1)
-    if interval is Interval.WEEK:
-        begin -= timedelta(days=begin.weekday())
-    if interval is Interval.MONTH:
-        begin = begin.replace(day=1)
-    while begin < stop:
-        after = _next_month(begin) if interval is Interval.MONTH else begin + interval.duration
-        yield begin, after
-        begin = after
-
-
-def _next_month(begin: datetime) -> datetime:
-    return (begin + timedelta(days=32)).replace(day=1)

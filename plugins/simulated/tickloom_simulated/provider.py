@@ -1,4 +1,4 @@
-"""The provider role over the simulated market."""
+"""The provider: quotes at the present, bars of the past, companies and the stream."""
 
 from __future__ import annotations
 
@@ -6,41 +6,52 @@ from collections.abc import Mapping, Sequence
 
 from tickloom.clock import Clock
 from tickloom.errors import TickloomError, UnknownSymbol
-from tickloom.model import Company, HistoricalData, Interval, Quote, Timeliness, parse_symbol
+from tickloom.model import Company, HistoricalData, Interval, Quote, Timeliness
 from tickloom.roles import HistoryRequest, Provider, ProviderInfo, QuoteStream
-from tickloom_simulated.history import make_bars
-from tickloom_simulated.market import Market
-from tickloom_simulated.options import SimulatedOptions
+from tickloom_simulated.history import collect_bars
+from tickloom_simulated.instrument import Instrument
+from tickloom_simulated.options import NAMESPACE, SimulatedOptions, name_symbols
+from tickloom_simulated.session import now_in_nanoseconds
+from tickloom_simulated.stream import SimulatedStream
+from tickloom_simulated.ticker import CURRENCY, EXCHANGE, NANOSECONDS, PROVIDER, Ticker
 
-NAMESPACE = "SIM."
+_MAX_BATCH = 1_000
+# Finding a symbol's present takes as long as this many ticks; so many are made without a pause.
+_SEEK_TICKS = 500
+_TURN_TICKS = 5_000
+_NOTICE = "Invented prices for tests and demonstrations. Nothing about SIM.* is real."
 
 
 class SimulatedProvider(Provider):
-    """Invented prices that never claim to be real-time.
+    """A venue that never closes, whose prices depend on seed, symbol and time alone.
 
     Args:
-        options: What is simulated.
-        clock: Drives the market.
+        options: What is traded, and how fast.
+        clock: The present.
 
     Raises:
-        InvalidSymbol: A name of ``options.symbols`` cannot be part of a symbol.
+        ConfigError: A symbol of ``options`` cannot be one.
     """
 
     def __init__(self, options: SimulatedOptions, clock: Clock) -> None:
-        symbols = frozenset(parse_symbol(f"{NAMESPACE}{name}") for name in options.symbols)
-        self.market = Market(symbols, options.ticks_per_s, options.seed, clock)
+        self._options = options
         self._clock = clock
+        self._period_ns = round(NANOSECONDS / options.ticks_per_s)
+        self._symbols = frozenset(name_symbols(options))
+        self._tickers: dict[str, Ticker] = {}
+        self._streams: set[SimulatedStream] = set()
+        self._skipped_ticks = 0
         self._info = ProviderInfo(
-            name="simulated",
-            title="Simulated test feed",
+            name=PROVIDER,
+            title="Simulated market",
             timeliness=Timeliness.SIMULATED,
-            max_batch=100_000,
+            max_batch=_MAX_BATCH,
             intervals=tuple(Interval),
             has_company=True,
             has_stream=True,
             namespace=NAMESPACE,
-            symbols=symbols,
-            notice="Prices are invented; they have nothing to do with any market.",
+            symbols=self._symbols,
+            notice=_NOTICE,
         )
 
     @property
@@ -48,62 +59,115 @@ class SimulatedProvider(Provider):
         """What the provider declares of itself."""
         return self._info
 
+    @property
+    def skipped_ticks(self) -> int:
+        """How many ticks all streams left out, because they were taken too slowly."""
+        return self._skipped_ticks + sum(stream.skipped_ticks for stream in self._streams)
+
     async def get_quotes(self, symbols: Sequence[str]) -> Mapping[str, Quote | TickloomError]:
-        """Return the newest ticks; symbols that are not simulated are unknown."""
-        return {
-            symbol: self.market.newest(symbol) if self._knows(symbol) else self._unknown(symbol)
-            for symbol in symbols
-        }
+        """Return the newest tick of each symbol."""
+        found: dict[str, Quote | TickloomError] = {}
+        work = 0
+        for symbol in symbols:
+            found[symbol] = self._quote(symbol)
+            work += _SEEK_TICKS + int(self._options.ticks_per_s)
+            if work > _TURN_TICKS:
+                work = 0
+                await self._clock.sleep(0)
+        return found
+
+    def _quote(self, symbol: str) -> Quote | TickloomError:
+        if symbol not in self._tickers:
+            ticker = self._make_ticker(symbol)
+            if ticker is None:
+                return self._unknown(symbol)
+            self._tickers[symbol] = ticker
+        ticker = self._tickers[symbol]
+        number = ticker.newest(now_in_nanoseconds(self._clock))
+        return ticker.quote(number, self._clock.now())
+
+    def _make_ticker(self, symbol: str) -> Ticker | None:
+        if symbol not in self._symbols:
+            return None
+        instrument = Instrument(self._options.seed, symbol)
+        return Ticker(instrument, self._period_ns, now_in_nanoseconds(self._clock))
 
     async def get_history(self, request: HistoryRequest) -> HistoricalData:
-        """Return complete bars; there are no corporate actions, so every adjustment is the same."""
-        self._check(request.symbol)
-        bars = await make_bars(self.market.walks[request.symbol].level, request, self._clock)
+        """Return the finished bars that begin in the range.
+
+        There are no splits and no dividends, so prices are the same with any adjustment.
+
+        Raises:
+            UnknownSymbol: The symbol is not simulated.
+            InvalidDates: The range is reversed, or too long for one question.
+            NoData: No bar that begins in the range is finished.
+        """
+        if request.symbol not in self._symbols:
+            raise self._unknown(request.symbol)
+        instrument = Instrument(self._options.seed, request.symbol)
+        bars = await collect_bars(instrument, request, self._clock)
         return HistoricalData(
             symbol=request.symbol,
             interval=request.interval,
             start_date=request.start,
             end_date=request.end,
-            provider=self._info.name,
+            provider=PROVIDER,
             received_at=self._clock.now(),
             data_points=bars,
             timeliness=Timeliness.SIMULATED,
             adjustment=request.adjustment,
-            currency="USD",
-            exchange="SIM",
+            currency=CURRENCY,
+            exchange=EXCHANGE,
         )
 
     async def get_company(self, symbol: str) -> Company:
-        """Describe a company that does not exist."""
-        self._check(symbol)
-        name = symbol.removeprefix(NAMESPACE).title()
+        """Describe an instrument as what it is: invented.
+
+        Raises:
+            UnknownSymbol: The symbol is not simulated.
+        """
+        if symbol not in self._symbols:
+            raise self._unknown(symbol)
+        name = symbol.removeprefix(NAMESPACE).capitalize()
         return Company(
             symbol=symbol,
             name=f"{name} (simulated)",
-            provider=self._info.name,
+            provider=PROVIDER,
             received_at=self._clock.now(),
-            description=f"{name} does not exist. Its prices are simulated for tests.",
+            description=f"{name} is simulated: no such company, and nobody trades it. {_NOTICE}",
             asset_type="simulated",
-            exchange="SIM",
-            currency="USD",
+            exchange=EXCHANGE,
+            currency=CURRENCY,
+            additional_data={
+                "seed": self._options.seed,
+                "ticks_per_s": self._options.ticks_per_s,
+            },
         )
 
     async def open_stream(self) -> QuoteStream:
-        """Open a stream of ticks as they happen."""
-        return self.market.open()
+        """Open a stream; all streams see the same ticks."""
+        stream = SimulatedStream(
+            make_ticker=self._make_ticker,
+            period_ns=self._period_ns,
+            clock=self._clock,
+            on_close=self._let_go,
+        )
+        self._streams.add(stream)
+        return stream
+
+    def _let_go(self, stream: SimulatedStream) -> None:
+        self._streams.discard(stream)
+        self._skipped_ticks += stream.skipped_ticks
 
     async def aclose(self) -> None:
-        """Nothing is held."""
-
-    def _knows(self, symbol: str) -> bool:
-        return symbol in self.market.walks
-
-    def _check(self, symbol: str) -> None:
-        if not self._knows(symbol):
-            raise self._unknown(symbol)
+        """Close all streams."""
+        for stream in tuple(self._streams):
+            await stream.aclose()
 
     def _unknown(self, symbol: str) -> UnknownSymbol:
-        some = ", ".join(sorted(self.market.walks)[:5])
+        some = ", ".join(sorted(self._symbols)[:5])
         return UnknownSymbol(
-            f"{symbol} is not simulated", expected=f"a symbol of plugins.simulated: {some}"
+            f"{symbol} is not simulated",
+            expected=some if len(self._symbols) <= len(some.split(", ")) else f"{some} …",
+            fix="Add it to plugins.simulated.symbols.",
         )

@@ -1,108 +1,117 @@
-"""One symbol's live market: a walk around its fair price, with spread, sizes and a session."""
+"""The random walk: one span of the market, and its division into shorter ones.
+
+The market is a function of seed, symbol and time. A session is drawn first, its hours are drawn
+into it, minutes into those, seconds into these. So any second can be found without walking through
+all that came before, bars of all lengths agree, and a restart goes on with the same prices.
+
+Everything runs in integers: prices in ticks of 0.01, times in seconds since 1970, volume in lots.
+"""
 
 from __future__ import annotations
 
 import random
-from datetime import UTC, datetime
-from decimal import Decimal
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
+from math import floor, sqrt
 
-from tickloom.model import MarketState, Quote
-from tickloom_simulated.level import Level
+from msgspec import Struct
 
-_DAY_S = 86_400
-_ANCHOR_S = 1.0
-_PULL = 0.02
-
-
-@lru_cache(maxsize=200_000)
-def hundredths(count: int) -> Decimal:
-    """Return ``count`` hundredths exactly; prices repeat, so most are at hand."""
-    return Decimal(count).scaleb(-2)
+LOT = 100
+SECOND = 1
+MINUTE = 60
+HOUR = 3_600
+_FINER = {HOUR: MINUTE, MINUTE: SECOND}
 
 
-class Walk:
-    """Makes one tick after the other. Everything is counted in whole cents.
+class Span(Struct, frozen=True, gc=False):
+    """What happens between two times.
 
-    A session is a day in UTC, and the market never closes. Each day opens at the last day's close.
-
-    Args:
-        symbol: With its prefix.
-        seed: The same seed gives the same ticks for the same times.
+    Attributes:
+        begin: Seconds since 1970.
+        length: In seconds.
+        open: First price, in ticks.
+        high: Highest price, in ticks.
+        low: Lowest price, in ticks.
+        close: Last price, in ticks.
+        extra: Lots traded beyond the one that every second has.
     """
 
-    def __init__(self, symbol: str, seed: int) -> None:
-        self.symbol = symbol
-        self.level = Level(symbol, seed)
-        self._random = random.Random(f"{seed}/{symbol}")  # noqa: S311 - reproducible on purpose
-        self._deviation = 0.0
-        self._anchor = 0.0
-        self._anchor_until_s = float("-inf")
-        self._session_end_s = float("-inf")
-        self._open = self._high = self._low = self._volume = 0
+    begin: int
+    length: int
+    open: int
+    high: int
+    low: int
+    close: int
+    extra: int
 
-    def tick(self, at_s: float, received_at: datetime) -> Quote:
-        """Return the quote of the next tick.
+    @property
+    def end(self) -> int:
+        """The first second after it."""
+        return self.begin + self.length
 
-        Args:
-            at_s: When it happens at the simulated venue, in seconds of the Unix epoch; not before
-                the last tick.
-            received_at: When the host gets it.
-        """
-        if at_s >= self._session_end_s:
-            self._begin_session(at_s)
-        if at_s >= self._anchor_until_s:
-            self._anchor = self.level.cents(at_s)
-            self._anchor_until_s = at_s + _ANCHOR_S
-        chance = self._random
-        spread_unit = self._anchor * 0.0001
-        shock = (chance.random() + chance.random() + chance.random() - 1.5) * spread_unit
-        self._deviation += shock - self._deviation * _PULL
-        middle = max(2, round(self._anchor + self._deviation))
-        draw = chance.random()
-        half = 1 + int(draw * draw * spread_unit)
-        bid, ask = max(1, middle - half), middle + int(draw * 7) % 2 + half - 1
-        ask = max(ask, bid + 1)
-        price = bid if chance.random() < 0.5 else ask  # noqa: PLR2004 - heads or tails
-        size = 100 * (1 + int(20 * chance.random() ** 4))
-        if draw < 0.1:  # noqa: PLR2004 - one trade in ten is an odd lot
-            size = 1 + int(990 * draw)
-        self._volume += size
-        self._high = max(self._high, price)
-        self._low = min(self._low, price)
-        return self._quote(at_s, received_at, price, bid, ask, size)
+    @property
+    def lots(self) -> int:
+        """All lots traded."""
+        return self.length + self.extra
 
-    def _quote(
-        self, at_s: float, received_at: datetime, price: int, bid: int, ask: int, size: int
-    ) -> Quote:
-        change = price - self._open
-        opened = hundredths(self._open)
-        return Quote(
-            symbol=self.symbol,
-            provider="simulated",
-            timestamp=datetime.fromtimestamp(at_s, UTC),
-            received_at=received_at,
-            is_real_time=False,
-            current_price=hundredths(price),
-            open_price=opened,
-            high_price=hundredths(self._high),
-            low_price=hundredths(self._low),
-            previous_close=opened,
-            volume=self._volume,
-            price_change=hundredths(change),
-            price_change_percent=hundredths((2 * change * 10_000 + self._open) // (2 * self._open)),
-            bid=hundredths(bid),
-            ask=hundredths(ask),
-            bid_size=100 + size,
-            ask_size=100 + 100 * (self._volume % 9),
-            last_size=size,
-            currency="USD",
-            exchange="SIM",
-            market_state=MarketState.REGULAR,
-        )
 
-    def _begin_session(self, at_s: float) -> None:
-        start_s = at_s - at_s % _DAY_S
-        self._session_end_s = start_s + _DAY_S
-        self._open = self._high = self._low = max(1, round(self.level.cents(start_s)))
-        self._volume = 0
+def derive_key(seed: int, symbol: str, purpose: str) -> int:
+    """Return the number that all randomness of one purpose of one symbol begins with."""
+    text = f"{seed}/{symbol}/{purpose}".encode()
+    return int.from_bytes(blake2b(text, digest_size=8).digest(), "big")
+
+
+def draw_from(key: int) -> Callable[[], float]:
+    """Return a source of numbers in [0, 1), the same ones for the same key."""
+    # Of all methods only random() gives the same numbers in every version of Python.
+    return random.Random(key).random  # noqa: S311 - prices of a test feed guard nothing
+
+
+def finer(length: int) -> int:
+    """Return the length of the spans that one of ``length`` seconds divides into."""
+    return _FINER.get(length, HOUR)
+
+
+def split(span: Span, key: int) -> Iterator[Span]:
+    """Divide a span into those of the next finer length, oldest first.
+
+    Each opens where the one before closed. The highest high, the lowest low, the last close and
+    the sum of the lots are those of ``span``.
+
+    Args:
+        span: At least a minute long.
+        key: From :func:`derive_key`.
+    """
+    draw = draw_from(key + span.begin)
+    length = finer(span.length)
+    count = span.length // length
+    # The price wanders to one extreme, then to the other, then to the close.
+    peak = floor(draw() * (count - 1))
+    trough = floor(draw() * (count - 2))
+    trough += trough >= peak
+    goals = sorted([(peak, span.high), (trough, span.low)])
+    goals.append((count - 1, span.close))
+    swing = (span.high - span.low) / sqrt(count)
+    price, extra, place = span.open, span.extra, 0
+    for at, goal in goals:
+        for index in range(place, at + 1):
+            before = price
+            drift = (goal - price) / (at - index + 1)
+            moved = floor(price + drift + (draw() - 0.5) * 2 * swing + draw())
+            price = goal if index == at else min(max(moved, span.low), span.high)
+            top = max(before, price) + floor(draw() * draw() * swing)
+            bottom = min(before, price) - floor(draw() * draw() * swing)
+            left = count - index
+            share = floor(extra / left * (0.5 + draw()) + draw()) if left > 1 else extra
+            share = min(share, extra)
+            extra -= share
+            yield Span(
+                span.begin + index * length,
+                length,
+                before,
+                min(top, span.high),
+                max(bottom, span.low),
+                price,
+                share,
+            )
+        place = at + 1
