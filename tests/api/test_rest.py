@@ -232,6 +232,29 @@ async def test_a_provider_that_is_down_is_503_and_the_server_goes_on(
     assert up.status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        (None, 200),
+        ("http://localhost:3000", 200),
+        ("http://127.0.0.1:5173", 200),
+        ("https://evil.example", 403),
+        ("null", 403),
+        ("http://[", 403),
+    ],
+)
+async def test_a_page_of_another_site_may_not_stop_the_feeds(
+    client: httpx.AsyncClient, origin: str | None, status: int
+) -> None:
+    headers = {} if origin is None else {"Origin": origin}
+    for method, path in (("POST", "/streaming/stop"), ("DELETE", "/cache/AAPL")):
+        response = await client.request(method, BASE + path, headers=headers)
+
+        assert response.status_code == status
+    if status == 403:
+        assert response.json()["code"] == "not-allowed"
+
+
 async def test_a_body_over_a_megabyte_is_refused(client: httpx.AsyncClient) -> None:
     response = await client.post(f"{BASE}/quotes", content=b" " * 2_000_000)
 

@@ -15,6 +15,7 @@ from tickloom.api.problems import may_fail
 from tickloom.manager import MarketDataManager
 from tickloom.model import encode_json, parse_symbol
 from tickloom.plugins import PluginReport
+from tickloom.security import refuse_foreign_pages
 
 
 class Health(Struct, frozen=True, kw_only=True):
@@ -120,7 +121,8 @@ def system_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
         summary="Forget all that is cached of a symbol",
         tags=["system"],
         status_code=200,
-        responses=may_fail(400),
+        guards=[refuse_foreign_pages],
+        responses=may_fail(400, 403),
     )
     async def invalidate(
         symbol: Annotated[str, PathParameter(description="A symbol.")],
@@ -141,7 +143,8 @@ def streaming_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
         summary="Begin to read the feeds",
         tags=["streaming"],
         status_code=200,
-        responses=may_fail(400, 404),
+        guards=[refuse_foreign_pages],
+        responses=may_fail(400, 403, 404),
     )
     async def start(data: JSONBody[StreamingRequest | None] = None) -> Response[StreamingStats]:
         await manager.start_streaming(data.symbols if data else ())
@@ -153,6 +156,8 @@ def streaming_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
         summary="Stop reading the feeds; clients stay connected",
         tags=["streaming"],
         status_code=200,
+        guards=[refuse_foreign_pages],
+        responses=may_fail(403),
     )
     async def stop() -> Response[StreamingStats]:
         await manager.stop_streaming()

@@ -19,8 +19,7 @@ from tickloom.cli.output import make_console, print_json
 from tickloom.errors import StoreUnavailable
 from tickloom.monitoring.logs import set_up_logging
 from tickloom.server import open_sockets, run_server
-from tickloom.settings import Settings, load_settings
-from tickloom.settings.load import with_overrides
+from tickloom.settings import Settings, load_settings, with_overrides
 from tickloom.store import migrate
 
 

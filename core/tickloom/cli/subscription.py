@@ -26,7 +26,7 @@ from tickloom.errors import (
     TickloomError,
     UnknownMessage,
 )
-from tickloom.settings.load import is_loopback
+from tickloom.settings import is_loopback
 from tickloom.stream.protocol import (
     PROTOCOL_VERSION,
     Authenticated,

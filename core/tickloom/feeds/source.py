@@ -34,7 +34,7 @@ class Source:
     Args:
         provider: The plugin's object.
         clock: For time limits and timestamps of the health record.
-        timeout_s: Longest wait for one answer, budget included.
+        timeout_s: Longest wait for a place in the budget, and then for an answer.
         budget: Its requests.
     """
 
@@ -139,8 +139,9 @@ class Source:
 
     async def _call(self, what: str, ask: Callable[[], Awaitable[T]]) -> T:
         self.requests += 1
+        # A budget that is used up is ours to keep; it says nothing about the provider's health.
+        await self._budget.take(self.timeout_s)
         try:
-            await self._budget.take(self.timeout_s)
             async with asyncio.timeout(self.timeout_s):
                 answer = await ask()
         except Exception as error:

@@ -1,6 +1,6 @@
 """TOML and environment to typed settings. No other room reads the environment."""
 
-from tickloom.settings.load import DEFAULT_FILE, load_settings
+from tickloom.settings.load import DEFAULT_FILE, is_loopback, load_settings, with_overrides
 from tickloom.settings.show import redact_url, show
 from tickloom.settings.tree import (
     AuthSettings,
@@ -31,7 +31,9 @@ __all__ = [
     "ServerSettings",
     "Settings",
     "StreamSettings",
+    "is_loopback",
     "load_settings",
     "redact_url",
     "show",
+    "with_overrides",
 ]
