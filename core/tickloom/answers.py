@@ -103,13 +103,13 @@ class Answers:
         Raises:
             TickloomError: Why there is none.
         """
-        cached = await self._cache.companies.get(symbol)
+        cached = await self._cache.companies.get(f"{symbol} ")
         if cached is not None:
             return cached
 
         async def ask() -> Company:
             answer = await self._reader.company(symbol)
-            await self._cache.companies.put(symbol, answer)
+            await self._cache.companies.put(f"{symbol} ", answer)
             return answer
 
         return await self._companies.run(symbol, ask)

@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 from redis.asyncio import Redis
 
 from scripted import NOON, make_quote
 from tickloom.cache import CacheManager
 from tickloom.clock import FakeClock
-from tickloom.model import Company, decode_json
+from tickloom.model import Company, decode_json, encode_json
 from tickloom.settings import CacheSettings, RedisSettings
 
 REDIS_URL = "redis://127.0.0.1:6379/0"
@@ -72,7 +73,7 @@ async def test_hits_and_misses_are_counted(cache: CacheManager) -> None:
     cache.quotes.fresh("AAPL")
     cache.quotes.fresh("AAPL")
     cache.quotes.fresh("MSFT")
-    await cache.companies.get("AAPL")
+    await cache.companies.get("AAPL ")
     stats = await cache.get_detailed_stats()
 
     assert stats["quotes"]["hits"] == 2
@@ -92,39 +93,69 @@ async def test_the_symbol_that_came_first_leaves_first(cache: CacheManager) -> N
 
 
 async def test_an_answer_comes_back_as_it_was(cache: CacheManager) -> None:
-    await cache.companies.put("AAPL", COMPANY)
+    await cache.companies.put("AAPL ", COMPANY)
 
-    assert await cache.companies.get("AAPL") == COMPANY
+    assert await cache.companies.get("AAPL ") == COMPANY
 
 
 async def test_an_invalidated_symbol_is_gone_from_every_cache(cache: CacheManager) -> None:
     cache.quotes.put(make_quote())
     await cache.quotes.share()
-    await cache.companies.put("AAPL", COMPANY)
+    await cache.companies.put("AAPL ", COMPANY)
 
     assert await cache.invalidate("AAPL") == 2
     assert cache.quotes.latest("AAPL") is None
     assert await cache.quotes.fetch_shared("AAPL") is None
-    assert await cache.companies.get("AAPL") is None
+    assert await cache.companies.get("AAPL ") is None
 
 
 async def test_a_lifetime_of_zero_keeps_nothing(clock: FakeClock) -> None:
     cache = CacheManager(CacheSettings(quote_ttl_s=0, company_ttl_s=0), RedisSettings(), clock)
     cache.quotes.put(make_quote())
-    await cache.companies.put("AAPL", COMPANY)
+    await cache.companies.put("AAPL ", COMPANY)
 
     assert cache.quotes.fresh("AAPL") is None
-    assert await cache.companies.get("AAPL") is None
+    assert await cache.companies.get("AAPL ") is None
 
 
-async def test_memory_forgets_the_oldest_answers_beyond_the_most(clock: FakeClock) -> None:
-    cache = CacheManager(SETTINGS, RedisSettings(), clock)
-    for symbol in ("A", "B", "C", "D"):
-        await cache.companies.put(symbol, COMPANY)
+async def test_memory_forgets_the_oldest_answers_beyond_the_most_bytes(clock: FakeClock) -> None:
+    size = len(encode_json(COMPANY))
+    settings = CacheSettings(max_answer_bytes=max(1_024, 8 * size))
+    cache = CacheManager(settings, RedisSettings(), clock)
+    kept = settings.max_answer_bytes // size
+    for number in range(kept + 2):
+        await cache.companies.put(f"S{number} ", COMPANY)
 
-    assert await cache.companies.get("A") is None
-    assert await cache.companies.get("D") == COMPANY
-    assert cache.companies.evictions == 1
+    assert await cache.companies.get("S0 ") is None
+    assert await cache.companies.get("S1 ") is None
+    assert await cache.companies.get("S2 ") == COMPANY
+    assert cache.companies.evictions == 2
+
+
+async def test_an_answer_longer_than_all_the_room_is_not_kept(clock: FakeClock) -> None:
+    cache = CacheManager(CacheSettings(max_answer_bytes=1_024), RedisSettings(), clock)
+    await cache.companies.put("AAPL ", replace(COMPANY, description="x" * 2_000))
+
+    assert await cache.companies.get("AAPL ") is None
+    assert cache.companies.evictions == 0
+
+
+async def test_invalidating_reaches_the_answers_of_every_process_and_no_other_symbol(
+    clock: FakeClock,
+) -> None:
+    settings = await redis_settings()
+    here = CacheManager(SETTINGS, settings, clock)
+    there = CacheManager(SETTINGS, settings, clock)
+    for symbol in ("AAPL", "AAPL.L", "^GSPC"):
+        await here.companies.put(f"{symbol} ", COMPANY)
+
+    assert await there.invalidate("AAPL") == 1
+    assert await there.invalidate("^GSPC") == 1
+    assert await here.companies.get("AAPL ") is None
+    assert await here.companies.get("AAPL.L ") == COMPANY
+    await here.invalidate("AAPL.L")
+    await here.aclose()
+    await there.aclose()
 
 
 async def test_another_process_finds_a_quote_through_redis(clock: FakeClock) -> None:
@@ -162,9 +193,9 @@ async def test_a_redis_that_is_away_is_a_miss_and_is_left_alone_for_a_while(
 ) -> None:
     settings = RedisSettings(url="redis://127.0.0.1:1/0", timeout_s=0.5)
     cache = CacheManager(SETTINGS, settings, clock)
-    await cache.companies.put("AAPL", COMPANY)
+    await cache.companies.put("AAPL ", COMPANY)
 
-    assert await cache.companies.get("AAPL") is None
+    assert await cache.companies.get("AAPL ") is None
     assert cache.redis_cache.errors == 2
     assert await cache.redis_cache.health_check() is False
     assert "127.0.0.1:1" in cache.redis_cache.last_error

@@ -19,19 +19,20 @@ class AnswerCache(Generic[T]):
         kind: Type of an answer; it is kept as JSON.
         name: Begins each key.
         ttl_s: Seconds for which an answer is kept.
-        max_entries: Most answers held by the memory store; the oldest leaves first. Redis is
-            bounded by its own memory settings and the time limit.
+        max_bytes: Most bytes held by the memory store; the oldest answer leaves first, and one
+            that alone is longer is not kept. Redis is bounded by its own settings.
     """
 
     def __init__(
-        self, shared: SharedStore, kind: type[T], name: str, ttl_s: float, max_entries: int
+        self, shared: SharedStore, kind: type[T], name: str, ttl_s: float, max_bytes: int
     ) -> None:
         self._shared = shared
         self._kind = kind
         self._name = name
         self._ttl_s = ttl_s
-        self._max_entries = max_entries
-        self._keys: dict[str, None] = {}
+        self._max_bytes = max_bytes
+        self._sizes: dict[str, int] = {}
+        self._bytes = 0
         self.hits = 0
         self.misses = 0
         self.evictions = 0
@@ -52,22 +53,39 @@ class AnswerCache(Generic[T]):
         return None
 
     async def put(self, key: str, answer: T) -> None:
-        """Keep an answer under ``key``, which begins with its symbol and a blank."""
-        self._keys.pop(key, None)
-        self._keys[key] = None
-        while len(self._keys) > self._max_entries:
-            oldest = next(iter(self._keys))
-            del self._keys[oldest]
+        """Keep an answer; ``key`` is its symbol, a blank, and whatever else tells it apart."""
+        data = encode_json(answer)
+        self._forget(key)
+        if self._shared.is_remote:
+            await self._shared.set(f"{self._name}:{key}", data, self._ttl_s)
+            return
+        if len(data) > self._max_bytes:
+            return
+        self._sizes[key] = len(data)
+        self._bytes += len(data)
+        while self._bytes > self._max_bytes:
+            oldest = next(iter(self._sizes))
+            self._forget(oldest)
             self.evictions += 1
-            if not self._shared.is_remote:
-                await self._shared.delete(f"{self._name}:{oldest}")
-        await self._shared.set(f"{self._name}:{key}", encode_json(answer), self._ttl_s)
+            await self._shared.delete(f"{self._name}:{oldest}")
+        await self._shared.set(f"{self._name}:{key}", data, self._ttl_s)
+
+    def _forget(self, key: str) -> None:
+        self._bytes -= self._sizes.pop(key, 0)
 
     async def invalidate(self, symbol: str) -> int:
-        """Forget this process' answers about a symbol; return how many there were."""
-        stale = [key for key in self._keys if key.partition(" ")[0] == symbol]
-        for key in stale:
-            del self._keys[key]
-            await self._shared.delete(f"{self._name}:{key}")
-        self.invalidations += len(stale)
-        return len(stale)
+        """Forget the answers about a symbol, in Redis those of every process.
+
+        Returns:
+            How many there were.
+        """
+        if self._shared.is_remote:
+            count = await self._shared.delete_all(f"{self._name}:{symbol} ")
+        else:
+            stale = [key for key in self._sizes if key.startswith(f"{symbol} ")]
+            for key in stale:
+                self._forget(key)
+                await self._shared.delete(f"{self._name}:{key}")
+            count = len(stale)
+        self.invalidations += count
+        return count

@@ -27,11 +27,12 @@ class CacheManager:
         self.redis_cache = open_shared_store(redis, clock)
         most = settings.max_entries
         self.quotes = QuoteCache(self.redis_cache, clock, settings.quote_ttl_s, most)
+        most_bytes = settings.max_answer_bytes
         self.history: AnswerCache[HistoricalData] = AnswerCache(
-            self.redis_cache, HistoricalData, "history", settings.historical_ttl_s, most
+            self.redis_cache, HistoricalData, "history", settings.historical_ttl_s, most_bytes
         )
         self.companies: AnswerCache[Company] = AnswerCache(
-            self.redis_cache, Company, "company", settings.company_ttl_s, most
+            self.redis_cache, Company, "company", settings.company_ttl_s, most_bytes
         )
 
     def start(self) -> None:

@@ -31,12 +31,18 @@ class SharedStore:
     """
 
     def __init__(
-        self, store: Store, backend: str, url: str, clock: Clock, client: Redis | None = None
+        self,
+        store: Store,
+        backend: str,
+        clock: Clock,
+        settings: RedisSettings,
+        client: Redis | None = None,
     ) -> None:
         self._store = store
         self._client = client
         self._clock = clock
-        self._url = redact_url(url)
+        self._url = redact_url(settings.url)
+        self._prefix = settings.prefix
         self._away_until = 0.0
         self.backend = backend
         self.errors = 0
@@ -62,6 +68,18 @@ class SharedStore:
     async def delete(self, key: str) -> None:
         """Forget the value, if there is one."""
         await self._try(lambda: self._store.delete(key), None)
+
+    async def delete_all(self, prefix: str) -> int:
+        """Forget all values in Redis whose keys begin with ``prefix``; return how many."""
+        client = self._client
+        if client is None:
+            return 0
+
+        async def run() -> int:
+            keys = [key async for key in client.scan_iter(match=_pattern(self._prefix, prefix))]
+            return int(await client.delete(*keys)) if keys else 0
+
+        return await self._try(run, 0)
 
     async def sweep(self) -> None:
         """Free what has expired; the memory store does not do so by itself."""
@@ -109,7 +127,7 @@ def open_shared_store(settings: RedisSettings, clock: Clock) -> SharedStore:
         ConfigError: ``redis.url`` is no Redis URL.
     """
     if not settings.url:
-        return SharedStore(MemoryStore(), "memory", "", clock)
+        return SharedStore(MemoryStore(), "memory", clock, settings)
     try:
         client: Redis = Redis.from_url(
             settings.url,
@@ -123,4 +141,12 @@ def open_shared_store(settings: RedisSettings, clock: Clock) -> SharedStore:
             expected="redis://host:port/db",
         ) from error
     store = RedisStore(client, namespace=settings.prefix)
-    return SharedStore(store, "redis", settings.url, clock, client)
+    return SharedStore(store, "redis", clock, settings, client)
+
+
+def _pattern(namespace: str, prefix: str) -> str:
+    # Litestar's store writes "<namespace>:<key>".
+    text = f"{namespace}:{prefix}"
+    for sign in "\\*?[]^":
+        text = text.replace(sign, f"\\{sign}")
+    return f"{text}*"

@@ -67,7 +67,9 @@ class CacheSettings(_Table, frozen=True):
     historical_ttl_s: Seconds = 3_600.0
     company_ttl_s: Seconds = 86_400.0
     max_entries: Count = 100_000
-    """Most symbols, and most history and company answers each, held in memory."""
+    """Most symbols held in memory."""
+    max_answer_bytes: Annotated[int, Meta(ge=1_024)] = 134_217_728
+    """Most bytes of history answers, and of company answers, held in memory."""
     warm: tuple[str, ...] = ()
     """Symbols fetched ahead of the first request."""
 
