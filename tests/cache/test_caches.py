@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -174,6 +175,22 @@ async def test_another_process_finds_a_quote_through_redis(clock: FakeClock) -> 
 
     assert there.quotes.fresh("AAPL") is None
     assert await there.quotes.fetch_shared("AAPL") is None
+    await there.invalidate("AAPL")
+    await there.aclose()
+
+
+async def test_a_quote_whose_writing_was_cut_off_is_written_at_the_end(clock: FakeClock) -> None:
+    settings = await redis_settings()
+    here = CacheManager(SETTINGS, settings, clock)
+    there = CacheManager(SETTINGS, settings, clock)
+    here.quotes.put(make_quote(received_at=clock.now()))
+    sharing = asyncio.create_task(here.quotes.share())
+    await asyncio.sleep(0)
+    sharing.cancel()
+    await asyncio.gather(sharing, return_exceptions=True)
+    await here.aclose()
+
+    assert await there.quotes.fetch_shared("AAPL") is not None
     await there.invalidate("AAPL")
     await there.aclose()
 

@@ -10,15 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripted import make_quote
+from scripted import NOON, make_quote
 from tickloom.errors import BadRecord, InvalidInterval
 from tickloom.model import (
     Bar,
+    HistoricalData,
     Interval,
     MarketState,
     Quality,
     Quote,
+    Timeliness,
     decode_json,
+    encode_history,
     encode_json,
     encode_msgpack,
     parse_interval,
@@ -117,3 +120,33 @@ def test_other_spellings_of_an_interval_are_understood() -> None:
 def test_an_unknown_interval_is_refused_with_the_known_ones() -> None:
     with pytest.raises(InvalidInterval, match="found '7m', expected one of 1s, 1m"):
         parse_interval("7m")
+
+
+@pytest.mark.parametrize("count", [0, 1, 999, 1_000, 1_001, 3_500])
+def test_history_in_pieces_is_the_same_json_as_in_one(count: int) -> None:
+    price = Decimal("189.41")
+    bars = tuple(
+        Bar(
+            timestamp=NOON + timedelta(minutes=number),
+            open_price=price,
+            high_price=price,
+            low_price=price,
+            close_price=price + number,
+        )
+        for number in range(count)
+    )
+    history = HistoricalData(
+        symbol="AAPL",
+        interval=Interval.MINUTE,
+        start_date=NOON.date(),
+        end_date=NOON.date(),
+        provider="scripted",
+        received_at=NOON,
+        data_points=bars,
+        timeliness=Timeliness.DELAYED,
+        currency="USD",
+    )
+    pieces = list(encode_history(history))
+
+    assert b"".join(pieces) == encode_json(history)
+    assert max(map(len, pieces)) < 200_000

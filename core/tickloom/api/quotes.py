@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any
 
 from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody, PathParameter, QueryParameter
+from litestar.response import Stream
 from litestar.types import ASGIApp, HTTPResponseStartEvent, Receive, Scope, Send
 from msgspec import Meta, Struct
 
 from tickloom.api.problems import may_fail
 from tickloom.manager import MarketDataManager
-from tickloom.model import Company, HistoricalData, Quote, encode_json
+from tickloom.model import Company, HistoricalData, Quote, encode_history, encode_json
 from tickloom.questions import parse_date
 
 JSON = "application/json"
@@ -56,7 +59,10 @@ def quote_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
         operation_id="getQuote",
         summary="The newest quote of one symbol",
         tags=["market data"],
-        responses={200: ResponseSpec(Quote, generate_examples=False), **may_fail(400, 404, 503)},
+        responses={
+            200: ResponseSpec(Quote, generate_examples=False, description="The quote"),
+            **may_fail(400, 404, 503),
+        },
     )
     async def get_quote(symbol: Symbol) -> ASGIApp:
         return _Ready(await manager.get_quote_json(symbol))
@@ -89,7 +95,10 @@ def reference_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
         operation_id="getHistoricalData",
         summary="Bars in a range of dates",
         tags=["market data"],
-        responses=may_fail(400, 404, 503),
+        responses={
+            200: ResponseSpec(HistoricalData, generate_examples=False, description="The bars"),
+            **may_fail(400, 404, 503),
+        },
     )
     async def get_historical(
         symbol: Symbol,
@@ -103,11 +112,11 @@ def reference_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
         adjusted: Annotated[
             str, QueryParameter(description="What prices account for: none, splits or all.")
         ] = "none",
-    ) -> Response[HistoricalData]:
+    ) -> Stream:
         start = parse_date(start_date, "start_date")
         end = parse_date(end_date, "end_date") if end_date else manager.clock.now().date()
         history = await manager.get_historical_data(symbol, start, end, interval, adjusted)
-        return _json(encode_json(history))
+        return Stream(_in_turns(encode_history(history)), media_type=JSON)
 
     @get(
         "/company/{symbol:str}",
@@ -140,6 +149,12 @@ class _Ready:
         }
         await send(start)
         await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def _in_turns(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+        await asyncio.sleep(0)
 
 
 def _json(body: bytes) -> Response[Any]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Generic, TypeVar
 
 from tickloom.cache.shared import SharedStore
 from tickloom.errors import BadRecord
-from tickloom.model import decode_json, encode_json
+from tickloom.model import HistoricalData, decode_json, encode_history, encode_json
 
 T = TypeVar("T")
+
+# Reading a longer one back would hold up the event loop for longer than asking again is worth.
+_LONGEST = 8_388_608
 
 
 class AnswerCache(Generic[T]):
@@ -20,7 +24,7 @@ class AnswerCache(Generic[T]):
         name: Begins each key.
         ttl_s: Seconds for which an answer is kept.
         max_bytes: Most bytes held by the memory store; the oldest answer leaves first, and one
-            that alone is longer is not kept. Redis is bounded by its own settings.
+            that alone is longer, or over 8 MiB, is not kept. Redis is bounded by its own settings.
     """
 
     def __init__(
@@ -54,12 +58,12 @@ class AnswerCache(Generic[T]):
 
     async def put(self, key: str, answer: T) -> None:
         """Keep an answer; ``key`` is its symbol, a blank, and whatever else tells it apart."""
-        data = encode_json(answer)
+        data = await self._encode(answer)
         self._forget(key)
+        if len(data) > min(self._max_bytes, _LONGEST):
+            return
         if self._shared.is_remote:
             await self._shared.set(f"{self._name}:{key}", data, self._ttl_s)
-            return
-        if len(data) > self._max_bytes:
             return
         self._sizes[key] = len(data)
         self._bytes += len(data)
@@ -69,6 +73,15 @@ class AnswerCache(Generic[T]):
             self.evictions += 1
             await self._shared.delete(f"{self._name}:{oldest}")
         await self._shared.set(f"{self._name}:{key}", data, self._ttl_s)
+
+    async def _encode(self, answer: T) -> bytes:
+        if not isinstance(answer, HistoricalData):
+            return encode_json(answer)
+        pieces = []
+        for piece in encode_history(answer):
+            pieces.append(piece)
+            await asyncio.sleep(0)
+        return b"".join(pieces)
 
     def _forget(self, key: str) -> None:
         self._bytes -= self._sizes.pop(key, 0)

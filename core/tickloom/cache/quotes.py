@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from tickloom.cache.shared import SharedStore
 from tickloom.clock import Clock
 from tickloom.errors import BadRecord
@@ -136,11 +138,17 @@ class QuoteCache:
 
     async def share(self) -> None:
         """Write the changed symbols to Redis now."""
-        changed, self._changed = self._changed, set()
-        for symbol in changed:
+        for symbol in list(self._changed):
+            # Marked again where it changes meanwhile, or where this is cancelled in the middle.
+            self._changed.discard(symbol)
             quote = self.latest(symbol)
-            if quote is not None:
+            if quote is None:
+                continue
+            try:
                 await self._shared.set(_key(symbol), encode_json(quote), self._ttl_s)
+            except asyncio.CancelledError:
+                self._changed.add(symbol)
+                raise
 
 
 def _key(symbol: str) -> str:

@@ -5,7 +5,7 @@ known is ``None`` and left out of the JSON.
 """
 
 from tickloom.model.bar import Bar, HistoricalData, PriceAdjustment
-from tickloom.model.codec import decode_json, encode_json, encode_msgpack
+from tickloom.model.codec import decode_json, encode_history, encode_json, encode_msgpack
 from tickloom.model.company import Company
 from tickloom.model.interval import Interval, parse_interval
 from tickloom.model.provider import DataProvider, Timeliness
@@ -26,6 +26,7 @@ __all__ = [
     "Timeliness",
     "Trade",
     "decode_json",
+    "encode_history",
     "encode_json",
     "encode_msgpack",
     "is_glob",
