@@ -17,7 +17,8 @@ from tickloom.errors import (
     UnknownSymbol,
 )
 from tickloom.manager import MarketDataManager
-from tickloom.model import Quote
+from tickloom.model import Quality, Quote
+from tickloom.roles import Verdict
 
 
 async def test_a_thousand_concurrent_misses_ask_the_provider_once() -> None:
@@ -69,15 +70,30 @@ async def test_quotes_that_nobody_has_are_explained_beside_those_that_came() -> 
     assert isinstance(quotes.errors["NOPE"], UnknownSymbol)
 
 
-async def test_a_value_that_is_no_price_is_kept_back_and_counted() -> None:
-    provider = ScriptedProvider("scripted", {"AAPL": make_quote("AAPL", "NaN")})
-    async with manager_of(provider) as manager:
+class Doubtful:
+    """Quarantines every price above 100."""
+
+    name = "doubtful"
+
+    def check(self, quote: Quote, previous: Quote | None) -> Verdict | None:
+        if quote.current_price > 100:
+            return Verdict(Quality.QUARANTINED, "too-dear", f"{quote.current_price} is too much")
+        return Verdict(Quality.FLAGGED, "cheap") if quote.current_price < 10 else None
+
+
+async def test_what_a_validator_keeps_back_is_counted_and_what_it_flags_goes_on() -> None:
+    answers = {"AAPL": make_quote("AAPL"), "PENNY": make_quote("PENNY", "0.5")}
+    async with manager_of(ScriptedProvider("scripted", answers)) as manager:
+        manager.inspector._validators.append(("doubtful", Doubtful()))
+        flagged = await manager.get_quote("PENNY")
         with pytest.raises(BadRecord, match="quarantined"):
             await manager.get_quote("AAPL")
         stats = manager.get_system_stats()
 
     assert stats["quality"]["quarantined"] == 1
+    assert stats["quality"]["codes"] == {"too-dear": 1, "cheap": 1}
     assert stats["errors"] == 1
+    assert (flagged.quality, flagged.quality_codes) == (Quality.FLAGGED, ("cheap",))
 
 
 async def test_questions_that_cannot_be_answered_reach_no_provider() -> None:

@@ -33,6 +33,7 @@ TickloomError
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 _FOUND_LIMIT = 80
@@ -95,6 +96,20 @@ class _Verbatim(str):
 def verbatim(text: str) -> str:
     """Mark ``found`` text as words of ours that need no quoting, such as "10001 symbols"."""
     return _Verbatim(text)
+
+
+def scrub(error: BaseException) -> str:
+    """Return the text of a foreign error without what may be a key in a URL, cut to 200 characters.
+
+    Vendors take keys in the query or before the host, and HTTP errors print the whole URL.
+    """
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - foreign code; the type must do
+        text = ""
+    text = re.sub(r"\?[^\s'\"<>)]+", "?…", text)
+    text = re.sub(r"://[^\s/@]+@", "://…@", text)
+    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
 
 
 class RequestError(TickloomError):

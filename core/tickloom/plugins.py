@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from tickloom import hookspecs
 from tickloom.clock import Clock
-from tickloom.errors import PluginError, TickloomError
+from tickloom.errors import PluginError, TickloomError, scrub
 from tickloom.hookspecs import API_VERSION, ENTRY_POINT_GROUP
 from tickloom.roles import Notifier, PluginSettings, Provider, ProviderInfo, Validator
 from tickloom.settings import Settings
@@ -91,7 +91,7 @@ async def _close(what: str, item: Provider | Notifier, limit_s: float) -> None:
         async with asyncio.timeout(limit_s):
             await item.aclose()
     except Exception as error:  # noqa: BLE001 - foreign code
-        logger.warning("{} failed to close: {!r}", what, error)
+        logger.warning("{} failed to close: {}", what, scrub(error))
 
 
 def find_entry_points() -> list[EntryPoint]:
@@ -263,11 +263,7 @@ def _register(plugin: object, name: str) -> tuple[pluggy.HookRelay, tuple[str, .
 
 
 def _reason(error: BaseException) -> str:
-    try:
-        text = str(error)
-    except Exception:  # noqa: BLE001 - even the error is foreign code
-        text = "an error that cannot be printed"
-    return text if isinstance(error, TickloomError) else f"{type(error).__name__}: {text}"
+    return str(error) if isinstance(error, TickloomError) else scrub(error)
 
 
 def _listed(answers: Iterable[Any], hook: str) -> list[Any]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import date
-from typing import Any, NoReturn, Protocol, TypeVar, runtime_checkable
+from typing import Annotated, Any, NoReturn, Protocol, TypeVar, runtime_checkable
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from tickloom.clock import Clock
 from tickloom.errors import NotSupported, TickloomError
@@ -30,9 +30,9 @@ T = TypeVar("T")
 class Budget(Struct, frozen=True, kw_only=True):
     """How many requests a provider takes; ``None`` = no limit of this kind."""
 
-    per_second: int | None = None
-    per_minute: int | None = None
-    per_day: int | None = None
+    per_second: Annotated[int, Meta(ge=1)] | None = None
+    per_minute: Annotated[int, Meta(ge=1)] | None = None
+    per_day: Annotated[int, Meta(ge=1)] | None = None
 
 
 class ProviderInfo(Struct, frozen=True, kw_only=True):

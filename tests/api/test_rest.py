@@ -141,6 +141,8 @@ MISTAKES: list[tuple[str, str, Any, int, str, str]] = [
     ("POST", "/quotes", {}, 400, "invalid-request", "symbols"),
     ("POST", "/quotes", b"{", 400, "invalid-request", "JSON"),
     ("POST", "/quotes", b"\xff", 400, "invalid-request", ""),
+    ("POST", "/quotes", b'{"symbols":["\xff"]}', 400, "invalid-request", "UnicodeDecodeError"),
+    ("POST", "/quotes", b"[" * 900_000, 400, "invalid-request", "RecursionError"),
     ("POST", "/quotes", b"", 400, "invalid-request", ""),
     ("GET", "/historical/AAPL", None, 400, "invalid-request", "start_date"),
     (

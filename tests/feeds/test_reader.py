@@ -1,26 +1,31 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import date
+from datetime import UTC, date, timedelta, timezone
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from scripted import EVERYTHING, ScriptedProvider, make_quote
+from scripted import EVERYTHING, NOON, ScriptedProvider, make_quote
 from tickloom.clock import FakeClock
 from tickloom.errors import (
     NotSupported,
+    PluginError,
     ProviderUnavailable,
     RateLimited,
     TickloomError,
     UnknownSymbol,
 )
 from tickloom.feeds import Reader, RequestBudget, Router, Source
-from tickloom.model import Quote, Timeliness
+from tickloom.model import Bar, Interval, Quote, Timeliness
 from tickloom.roles import Budget, HistoryRequest
 from tickloom.settings import ProviderSettings
 
 SETTINGS = ProviderSettings(primary="first", fallback=("second",))
+ONE = Decimal(1)
+BAR = Bar(timestamp=NOON, open_price=ONE, high_price=ONE, low_price=ONE, close_price=ONE)
 DAY = HistoryRequest(symbol="AAPL", start=date(2026, 1, 1), end=date(2026, 1, 2))
 
 
@@ -109,9 +114,12 @@ async def test_a_provider_that_does_not_answer_in_time_is_unavailable() -> None:
     assert not source.healthy
 
 
-@pytest.mark.parametrize("failure", [ValueError("boom"), KeyError("x"), RecursionError()])
+@pytest.mark.parametrize(
+    "failure",
+    [ValueError("boom"), KeyError("x"), RecursionError(), SystemExit(1), KeyboardInterrupt()],
+)
 async def test_whatever_a_provider_raises_comes_out_as_an_error_of_ours(
-    failure: Exception,
+    failure: BaseException,
 ) -> None:
     provider = ScriptedProvider("first")
     provider.failure = failure
@@ -121,13 +129,97 @@ async def test_whatever_a_provider_raises_comes_out_as_an_error_of_ours(
     assert type(failure).__name__ in str(answer)
 
 
-@pytest.mark.parametrize("wrong", [5, "text", make_quote("MSFT"), object()])
+WRONG = [
+    5,
+    "text",
+    object(),
+    make_quote("MSFT"),
+    make_quote("AAPL", "NaN"),
+    make_quote("AAPL", bid=Decimal("Infinity")),
+    make_quote("AAPL", ask=0.1),
+    make_quote("AAPL", volume=1.5),
+    make_quote("AAPL", timestamp=None),
+    make_quote("AAPL", received_at=NOON.replace(tzinfo=None)),
+    make_quote("AAPL", additional_data={"x": object()}),
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
 async def test_a_value_that_is_no_quote_of_the_symbol_is_the_plugins_error(wrong: object) -> None:
     source = make_source(ScriptedProvider("first", lambda symbol: wrong))
     answer = (await source.quotes(["AAPL"]))["AAPL"]
 
     assert isinstance(answer, TickloomError)
-    assert "answered wrongly for AAPL" in str(answer)
+    assert isinstance(answer, PluginError)
+    assert "provider first" in str(answer)
+
+
+async def test_times_of_other_zones_become_utc() -> None:
+    zone = timezone(timedelta(hours=-5))
+    source = make_source(
+        ScriptedProvider(
+            "first", lambda symbol: make_quote(symbol, timestamp=NOON.astimezone(zone))
+        )
+    )
+    quote = (await source.quotes(["AAPL"]))["AAPL"]
+
+    assert isinstance(quote, Quote)
+    assert quote.timestamp == NOON
+    assert quote.timestamp.tzinfo is UTC
+
+
+@pytest.mark.parametrize("wrong", [None, 5, {"a": 1}])
+async def test_an_answer_that_is_no_history_or_company_is_the_plugins_error(wrong: object) -> None:
+    provider = ScriptedProvider("first", **EVERYTHING)
+
+    async def answer(_: object) -> Any:
+        return wrong
+
+    provider.get_history = provider.get_company = answer  # type: ignore[method-assign, assignment]
+    source = make_source(provider)
+    with pytest.raises(PluginError, match="gave no HistoricalData"):
+        await source.history(DAY)
+    with pytest.raises(PluginError, match="gave no Company"):
+        await source.company("AAPL")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"symbol": "MSFT"},
+        {"interval": Interval.MINUTE},
+        {"data_points": (5,)},
+        {"data_points": (replace(BAR, close_price=1.5),)},
+        {"data_points": (replace(BAR, high_price=Decimal("NaN")),)},
+        {"data_points": (replace(BAR, timestamp=NOON.replace(tzinfo=None)),)},
+        {"currency": 5},
+    ],
+)
+async def test_history_that_answers_another_question_or_has_wrong_types_is_refused(
+    change: dict[str, Any],
+) -> None:
+    provider = ScriptedProvider("first", **EVERYTHING)
+    right = await provider.get_history(DAY)
+
+    async def answer(_: object) -> Any:
+        return replace(right, **change)
+
+    provider.get_history = answer  # type: ignore[method-assign]
+    with pytest.raises(PluginError):
+        await make_source(provider).history(DAY)
+
+
+async def test_history_says_how_timely_the_provider_declares_to_be() -> None:
+    provider = ScriptedProvider("first", **EVERYTHING)
+    right = await provider.get_history(DAY)
+
+    async def answer(_: object) -> Any:
+        return replace(right, timeliness=Timeliness.REAL_TIME, provider="somebody")
+
+    provider.get_history = answer  # type: ignore[method-assign]
+    history = await make_source(provider).history(DAY)
+
+    assert (history.timeliness, history.provider) == (Timeliness.DELAYED, "first")
 
 
 async def test_a_symbol_left_out_is_unknown_and_the_provider_stays_healthy() -> None:
@@ -162,6 +254,38 @@ async def test_a_budget_lets_through_what_it_allows_and_says_when_to_come_back()
 
     await clock.advance(61)
     await budget.take(0)
+
+
+@pytest.mark.parametrize(
+    "budget",
+    [
+        Budget(per_second=5, per_minute=5),
+        Budget(per_second=5, per_day=4),
+        Budget(per_minute=60, per_second=1),
+        Budget(per_second=1, per_minute=300),
+        Budget(per_second=10, per_minute=100, per_day=500),
+    ],
+)
+async def test_budgets_that_imply_each_other_are_kept_all_the_same(budget: Budget) -> None:
+    clock = FakeClock()
+    taker = RequestBudget("first", budget, clock)
+    taken: list[float] = []
+
+    async def take() -> None:
+        while True:
+            await taker.take(10**6)
+            taken.append(clock.monotonic())
+
+    taking = asyncio.create_task(take())
+    await clock.advance(150)
+    taking.cancel()
+    for name, seconds in (("per_second", 1), ("per_minute", 60), ("per_day", 86_400)):
+        limit = getattr(budget, name)
+        for at in taken:
+            within = sum(at <= other < at + seconds - 0.01 for other in taken)
+            assert limit is None or within <= limit
+
+    assert taken
 
 
 async def test_a_request_waits_for_its_place_in_the_budget() -> None:

@@ -13,11 +13,13 @@ from loguru import logger
 from msgspec import Struct
 
 from tickloom.errors import (
+    BadRecord,
     CredentialsError,
     MessageTooLarge,
     NotAllowed,
     NotAuthenticated,
     NotFound,
+    PluginError,
     ProviderUnavailable,
     RateLimited,
     RequestError,
@@ -36,6 +38,8 @@ _STATUS: dict[type[TickloomError], int] = {
     RateLimited: 503,
     ProviderUnavailable: 503,
     CredentialsError: 503,
+    PluginError: 503,
+    BadRecord: 503,
     Unavailable: 503,
 }
 _HTTP_CODES = {400: "invalid-request", 404: "no-such-path", 405: "method-not-allowed"}
@@ -146,7 +150,14 @@ def _on_any(request: Request[Any, Any, State], error: Exception) -> Response[Pro
     )
 
 
+def _on_body(request: Request[Any, Any, State], error: Exception) -> Response[Problem]:
+    detail = f"the request body is no JSON: {type(error).__name__}"
+    return _on_ours(request, RequestError(detail, expected="JSON in UTF-8, nested like the schema"))
+
+
 HANDLERS: dict[int | type[Exception], Any] = {
+    UnicodeDecodeError: _on_body,
+    RecursionError: _on_body,
     TickloomError: _on_ours,
     HTTPException: _on_http,
     Exception: _on_any,

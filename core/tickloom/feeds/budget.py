@@ -26,11 +26,7 @@ class RequestBudget:
     def __init__(self, provider: str, budget: Budget, clock: Clock) -> None:
         self._provider = provider
         self._clock = clock
-        rates = [
-            Rate(limit, seconds * _MS)
-            for name, seconds in _PERIODS_S.items()
-            if (limit := getattr(budget, name)) is not None
-        ]
+        rates = _rates(budget)
         self._bucket = InMemoryBucket(rates) if rates else None
 
     async def take(self, max_wait_s: float) -> None:
@@ -58,3 +54,16 @@ class RequestBudget:
                     retry_after_s=wait_s,
                 )
             await self._clock.sleep(wait_s)
+
+
+def _rates(budget: Budget) -> list[Rate]:
+    # A limit that another one implies adds nothing, and the bucket refuses it.
+    kept: list[Rate] = []
+    for name, seconds in reversed(_PERIODS_S.items()):
+        limit = getattr(budget, name)
+        if limit is None or (kept and limit >= kept[-1].limit):
+            continue
+        while kept and limit * kept[-1].interval <= kept[-1].limit * seconds * _MS:
+            kept.pop()
+        kept.append(Rate(limit, seconds * _MS))
+    return kept[::-1]

@@ -19,9 +19,12 @@ from tickloom.errors import (
     ProviderUnavailable,
     RequestError,
     TickloomError,
+    Unavailable,
     UnknownSymbol,
+    scrub,
 )
 from tickloom.feeds.budget import RequestBudget
+from tickloom.feeds.checks import check_company, check_history, check_quote
 from tickloom.model import Company, HistoricalData, Quote, Timeliness
 from tickloom.roles import HistoryRequest, Provider, QuoteStream
 
@@ -48,17 +51,11 @@ class Source:
         self.last_error = ""
         self.last_error_at: datetime | None = None
         self.last_success_at: datetime | None = None
+        self.healthy = True
         self._provider = provider
         self._clock = clock
         self.timeout_s = timeout_s
         self._budget = budget
-
-    @property
-    def healthy(self) -> bool:
-        """False from a failure until the next success; true before the first request."""
-        if self.last_error_at is None:
-            return True
-        return self.last_success_at is not None and self.last_success_at > self.last_error_at
 
     def knows(self, symbol: str) -> bool:
         """True where the provider may be asked for ``symbol``."""
@@ -77,6 +74,9 @@ class Source:
             batch = symbols[start : start + max(1, self.info.max_batch)]
             try:
                 answer = await self._call("quotes", partial(self._ask, batch))
+            except Unavailable as error:
+                # The provider as a whole is away: the other pieces would only wait for it too.
+                return found | dict.fromkeys(symbols[start:], error)
             except TickloomError as error:
                 answer = dict.fromkeys(batch, error)
             for symbol in batch:
@@ -98,15 +98,25 @@ class Source:
             return answer
         if answer is None:
             return UnknownSymbol(f"provider {self.name} does not know {symbol}")
-        # Foreign code: the type of the mapping's values is a promise only.
-        if type(answer) is not Quote or answer.symbol != symbol:
+        try:
+            quote = self.vouched(answer)
+        except PluginError as error:
+            return self._failed(error)
+        if quote.symbol != symbol:
             return self._failed(
-                PluginError(f"provider {self.name} answered wrongly for {symbol}", found=answer)
+                PluginError(
+                    f"provider {self.name} answered wrongly for {symbol}", found=quote.symbol
+                )
             )
-        return self.vouched(answer)
+        return quote
 
     def vouched(self, quote: Quote) -> Quote:
-        """Return the quote under this provider's name, real-time only where it may claim so."""
+        """Return the quote under this provider's name, real-time only where it may claim so.
+
+        Raises:
+            PluginError: It is not what its type says.
+        """
+        quote = check_quote(quote, self.name)
         claims = quote.is_real_time and self.info.timeliness is not Timeliness.REAL_TIME
         if claims or quote.provider != self.name:
             real_time = quote.is_real_time and not claims
@@ -119,7 +129,12 @@ class Source:
         Raises:
             TickloomError: Whatever kept it from answering.
         """
-        return await self._call("history", lambda: self._provider.get_history(request))
+
+        async def ask() -> HistoricalData:
+            answer = await self._provider.get_history(request)
+            return await check_history(answer, request, self.info)
+
+        return await self._call("history", ask)
 
     async def company(self, symbol: str) -> Company:
         """Return the provider's description of a symbol.
@@ -127,7 +142,11 @@ class Source:
         Raises:
             TickloomError: Whatever kept it from answering.
         """
-        return await self._call("company", lambda: self._provider.get_company(symbol))
+
+        async def ask() -> Company:
+            return check_company(await self._provider.get_company(symbol), symbol, self.name)
+
+        return await self._call("company", ask)
 
     async def open_stream(self) -> QuoteStream:
         """Open the provider's upstream stream.
@@ -144,16 +163,21 @@ class Source:
         try:
             async with asyncio.timeout(self.timeout_s):
                 answer = await ask()
-        except Exception as error:
+        except BaseException as error:
+            # Foreign code may even call sys.exit; only our own cancellation goes through.
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
             raise self._failed(self.explain(what, error)) from error
         self.succeeded()
         return answer
 
     def succeeded(self) -> None:
         """Note that the provider answered."""
+        self.healthy = True
         self.last_success_at = self._clock.now()
 
-    def explain(self, what: str, error: Exception) -> TickloomError:
+    def explain(self, what: str, error: BaseException) -> TickloomError:
         """Return ``error`` as one of our tree, with the provider's name in it."""
         if isinstance(error, TickloomError):
             return error
@@ -163,8 +187,7 @@ class Source:
             )
         logger.opt(exception=error).trace("provider {} broke its contract", self.name)
         return ProviderUnavailable(
-            f"provider {self.name} failed at {what} in a way that it should not: "
-            f"{type(error).__name__}: {error}",
+            f"provider {self.name} failed at {what} in a way that it should not: {scrub(error)}",
             fix="Report this to the plugin's author.",
         )
 
@@ -182,6 +205,7 @@ class Source:
         if self.healthy:
             level = "ERROR" if isinstance(error, ConfigError | PluginError) else "WARNING"
             logger.log(level, "provider {} is in trouble: {}", self.name, error)
+        self.healthy = False
         self.last_error = str(error)
         self.last_error_at = self._clock.now()
 

@@ -33,6 +33,10 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     variables: Mapping[tuple[str, ...], str] = {}
     environment: Mapping[str, str] = {}
 
+    def __repr__(self) -> str:
+        # The environment is full of secrets.
+        return f"Origin(file={self.file!r})"
+
     def name(self, path: tuple[str, ...]) -> str:
         """Return the file, or the environment variable, that a setting stands in."""
         for length in range(len(path), 0, -1):

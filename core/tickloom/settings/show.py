@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -44,15 +43,16 @@ def _plain(value: Any, key: str) -> Any:
 
 
 def redact_url(text: str) -> str:
-    """Return ``text`` with the password and query of a URL in it replaced by ``…``."""
-    if "://" not in text:
+    """Return ``text`` with the password and query of a URL in it replaced by ``…``.
+
+    A password may hold any character, so everything between the first colon and the last ``@`` is
+    taken for one.
+    """
+    scheme, found, rest = text.partition("://")
+    if not found:
         return text
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return _HIDDEN
-    user, at, host = parts.netloc.rpartition("@")
+    user, at, host = rest.rpartition("@")
     if ":" in user:
         user = f"{user.partition(':')[0]}:{_HIDDEN}"
-    query = f"?{_HIDDEN}" if parts.query else ""
-    return f"{text.partition('://')[0]}://{user}{at}{host}{parts.path}{query}"
+    host, query, _ = host.partition("?")
+    return f"{scheme}://{user}{at}{host}{f'?{_HIDDEN}' if query else ''}"

@@ -18,7 +18,9 @@ PositiveSeconds = Annotated[float, Meta(gt=0)]
 
 
 class _Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    pass
+    def __repr__(self) -> str:
+        # URLs hold passwords; ``show`` prints settings without them.
+        return f"{type(self).__name__}(…)"
 
 
 class ServerSettings(_Table, frozen=True):
