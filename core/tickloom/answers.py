@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from typing import cast
 
 from tickloom.cache import CacheManager, SingleFlight
 from tickloom.errors import BadRecord, TickloomError
@@ -11,6 +12,8 @@ from tickloom.feeds import Reader
 from tickloom.model import Company, HistoricalData, Quote
 from tickloom.pipeline import Pipeline
 from tickloom.roles import HistoryRequest
+
+Batch = asyncio.Task[dict[str, Quote | TickloomError]]
 
 
 class Answers:
@@ -44,10 +47,13 @@ class Answers:
     async def fetch_quotes(self, missing: list[str]) -> dict[str, Quote | TickloomError]:
         """Return the same for symbols that the cache of this process does not have."""
         new = tuple(symbol for symbol in missing if not self._quotes.is_running(symbol))
-        answers = await asyncio.gather(
-            *(self._quotes.run(symbol, partial(self._quote, new, symbol)) for symbol in missing),
-            return_exceptions=True,
-        )
+        # All of it before the first wait, so that nobody asks for one of these in between.
+        batch = self._batches.start(new, lambda: self._ask(new)) if new else None
+        tasks = [
+            self._quotes.start(symbol, partial(_pick, cast("Batch", batch), symbol))
+            for symbol in missing
+        ]
+        answers = await asyncio.gather(*map(asyncio.shield, tasks), return_exceptions=True)
         found: dict[str, Quote | TickloomError] = {}
         for symbol, answer in zip(missing, answers, strict=True):
             if isinstance(answer, Quote | TickloomError):
@@ -56,24 +62,24 @@ class Answers:
                 raise answer
         return found
 
-    async def _quote(self, batch: tuple[str, ...], symbol: str) -> Quote:
-        shared = await self._cache.quotes.fetch_shared(symbol)
-        if shared is not None:
-            return shared
-        found = await self._batches.run(batch, lambda: self._ask(batch))
-        answer = found[symbol]
-        if isinstance(answer, TickloomError):
-            raise answer
-        return answer
-
     async def _ask(self, batch: tuple[str, ...]) -> dict[str, Quote | TickloomError]:
-        found = await self._reader.quotes(batch)
-        for symbol, answer in found.items():
-            if isinstance(answer, Quote):
-                accepted = self._pipeline.accept(answer)
-                found[symbol] = accepted or BadRecord(
-                    f"the quote of {symbol} by {answer.provider} was quarantined as implausible"
-                )
+        found: dict[str, Quote | TickloomError] = dict(await self._cache.quotes.fetch_shared(batch))
+        missing = [symbol for symbol in batch if symbol not in found]
+        if not missing:
+            return found
+        before = {symbol: self._cache.quotes.latest(symbol) for symbol in missing}
+        for symbol, answer in (await self._reader.quotes(missing)).items():
+            if isinstance(answer, TickloomError):
+                found[symbol] = answer
+                continue
+            newest = self._cache.quotes.latest(symbol)
+            if newest is not None and newest is not before[symbol]:
+                # A tick came while we asked; what we asked for is older.
+                found[symbol] = newest
+                continue
+            found[symbol] = self._pipeline.accept(answer) or BadRecord(
+                f"the quote of {symbol} by {answer.provider} was quarantined as implausible"
+            )
         return found
 
     async def history(self, request: HistoryRequest) -> HistoricalData:
@@ -118,3 +124,10 @@ class Answers:
         """Cancel the questions that still run."""
         for flight in (self._quotes, self._batches, self._histories, self._companies):
             await flight.aclose()
+
+
+async def _pick(batch: Batch, symbol: str) -> Quote:
+    answer = (await asyncio.shield(batch))[symbol]
+    if isinstance(answer, TickloomError):
+        raise answer
+    return answer

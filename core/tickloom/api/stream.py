@@ -63,7 +63,7 @@ class StreamServer:
             self._manager.router.candidates(symbol)
         except TickloomError as error:
             return error
-        return None
+        return self._manager.stream_manager.feeds.refusal(symbol)
 
     def check_room(self) -> None:
         """Refuse a connection beyond the most.

@@ -26,6 +26,13 @@ class SingleFlight(Generic[T]):
 
     async def run(self, key: Hashable, ask: Callable[[], Awaitable[T]]) -> T:
         """Return the answer to the question ``key``, asking only where nobody has asked yet."""
+        return await asyncio.shield(self.start(key, ask))
+
+    def start(self, key: Hashable, ask: Callable[[], Awaitable[T]]) -> asyncio.Task[T]:
+        """Return the task of the question ``key``; it is known to all others from now on.
+
+        Whoever waits for it shields it, as :meth:`run` does.
+        """
         task = self._running.get(key)
         if task is None:
             task = asyncio.create_task(_await(ask), name=f"ask {key}")
@@ -33,7 +40,7 @@ class SingleFlight(Generic[T]):
             task.add_done_callback(lambda done: self._finish(key, done))
         else:
             self.joined += 1
-        return await asyncio.shield(task)
+        return task
 
     def _finish(self, key: Hashable, task: asyncio.Task[T]) -> None:
         self._running.pop(key, None)

@@ -13,6 +13,7 @@ from tickloom.model import Company, HistoricalData
 from tickloom.settings import CacheSettings, RedisSettings
 
 _SWEEP_INTERVAL_S = 60.0
+_CANCEL_AGAIN_S = 0.5
 
 
 class CacheManager:
@@ -74,8 +75,10 @@ class CacheManager:
     async def aclose(self) -> None:
         """Stop the upkeep, write what Redis does not have yet, and let go of connections."""
         for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+            # The Redis client may take a cancellation for a time limit of its own, and go on.
+            while not task.done():
+                task.cancel()
+                await asyncio.wait({task}, timeout=_CANCEL_AGAIN_S)
         self._tasks.clear()
         await self.quotes.share()
         await self.redis_cache.aclose()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+
+from msgspec.structs import replace
 
 from tickloom.cache.shared import SharedStore
 from tickloom.clock import Clock
@@ -10,6 +13,7 @@ from tickloom.errors import BadRecord
 from tickloom.model import Quote, decode_json, encode_json
 
 _SHARE_INTERVAL_S = 0.25
+_CLOCK_SKEW_S = 5.0
 
 
 class _Entry:
@@ -51,13 +55,16 @@ class QuoteCache:
 
     def put(self, quote: Quote) -> None:
         """Make ``quote`` the newest of its symbol."""
+        self._keep(quote, self._clock.monotonic())
+        if self._shared.is_remote:
+            self._changed.add(quote.symbol)
+
+    def _keep(self, quote: Quote, received_s: float) -> None:
         entries = self._entries
         if quote.symbol not in entries and len(entries) >= self._max_entries:
             del entries[next(iter(entries))]
             self.evictions += 1
-        entries[quote.symbol] = _Entry(quote, self._clock.monotonic())
-        if self._shared.is_remote:
-            self._changed.add(quote.symbol)
+        entries[quote.symbol] = _Entry(quote, received_s)
 
     def confirm(self, symbol: str) -> None:
         """Make a quote fresh again whose provider has just said that it still holds."""
@@ -103,23 +110,37 @@ class QuoteCache:
         self.misses += 1
         return None
 
-    async def fetch_shared(self, symbol: str) -> Quote | None:
-        """Return a fresh quote that another process left in Redis, and keep it here too."""
+    async def fetch_shared(self, symbols: Sequence[str]) -> dict[str, Quote]:
+        """Return fresh quotes that other processes left in Redis, and keep them here too.
+
+        Their numbers belong to the epoch of the other process, so they have none here.
+        """
         if not self._shared.is_remote:
-            return None
-        data = await self._shared.get(_key(symbol))
-        if data is None:
-            return None
+            return {}
+        found: dict[str, Quote] = {}
+        values = await self._shared.get_many([_key(symbol) for symbol in symbols])
+        for symbol, data in zip(symbols, values, strict=True):
+            quote = None if data is None else self._read(symbol, data)
+            if quote is not None:
+                found[symbol] = quote
+            elif data is not None:
+                await self._shared.delete(_key(symbol))
+        return found
+
+    def _read(self, symbol: str, data: bytes) -> Quote | None:
         try:
             quote: Quote = decode_json(data, Quote)
         except BadRecord:
-            await self._shared.delete(_key(symbol))
+            return None
+        if quote.symbol != symbol or None in (quote.timestamp.tzinfo, quote.received_at.tzinfo):
             return None
         age_s = (self._clock.now() - quote.received_at).total_seconds()
-        if age_s >= self._ttl_s:
+        if not -_CLOCK_SKEW_S <= age_s < self._ttl_s:
             return None
-        entry = _Entry(quote, self._clock.monotonic() - max(0.0, age_s))
-        self._entries.setdefault(symbol, entry)
+        quote = replace(quote, sequence=0)
+        newest = self.latest(symbol)
+        if newest is None or newest.received_at < quote.received_at:
+            self._keep(quote, self._clock.monotonic() - max(0.0, age_s))
         return quote
 
     async def invalidate(self, symbol: str) -> bool:

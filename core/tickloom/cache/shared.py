@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from litestar.stores.base import Store
 from litestar.stores.memory import MemoryStore
 from litestar.stores.redis import RedisStore
 from loguru import logger
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import RedisError
 
 from tickloom.clock import Clock
@@ -20,6 +20,7 @@ from tickloom.settings import RedisSettings, redact_url
 T = TypeVar("T")
 
 _PAUSE_S = 5.0
+_CONNECTIONS = 32
 
 
 class SharedStore:
@@ -68,6 +69,19 @@ class SharedStore:
     async def delete(self, key: str) -> None:
         """Forget the value, if there is one."""
         await self._try(lambda: self._store.delete(key), None)
+
+    async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Return the values in Redis in one question; ``None`` for each that is not there."""
+        client = self._client
+        nothing: list[bytes | None] = [None] * len(keys)
+        if client is None or not keys:
+            return nothing
+        names = [f"{self._prefix}:{key}" for key in keys]
+
+        async def run() -> list[bytes | None]:
+            return [cast("bytes | None", value) for value in await client.mget(names)]
+
+        return await self._try(run, nothing)
 
     async def delete_all(self, prefix: str) -> int:
         """Forget all values in Redis whose keys begin with ``prefix``; return how many."""
@@ -129,11 +143,14 @@ def open_shared_store(settings: RedisSettings, clock: Clock) -> SharedStore:
     if not settings.url:
         return SharedStore(MemoryStore(), "memory", clock, settings)
     try:
-        client: Redis = Redis.from_url(
+        pool = BlockingConnectionPool.from_url(
             settings.url,
+            max_connections=_CONNECTIONS,
+            timeout=settings.timeout_s,
             socket_timeout=settings.timeout_s,
             socket_connect_timeout=settings.timeout_s,
         )
+        client: Redis = Redis.from_pool(pool)
     except ValueError as error:
         raise ConfigError(
             "redis.url cannot be used",

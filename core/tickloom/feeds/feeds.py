@@ -64,9 +64,16 @@ class Feeds:
             if source.info.has_stream
         }
         told = (intake, self._refuse, self._settled, clock)
-        fast_s, slow_s = settings.real_time_update_interval_s, settings.batch_update_interval_s
-        self._fast = PollFeed(reader, *told, fast_s, "streamed")
-        self._slow = PollFeed(reader, *told, slow_s, "watched")
+        intervals = (settings.batch_update_interval_s, settings.real_time_update_interval_s)
+        # One loop for each provider: one that hangs must not hold up the symbols of another.
+        self._poll = {
+            (source.name, streamed): PollFeed(
+                reader, *told, intervals[streamed], f"{source.name} every {intervals[streamed]:g} s"
+            )
+            for source in router.sources.values()
+            if not source.info.has_stream
+            for streamed in (False, True)
+        }
 
     @property
     def running(self) -> bool:
@@ -85,7 +92,13 @@ class Feeds:
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        await self._assign({}, set(), set())
+        await self._assign({}, {})
+        for name, symbols in self._serving.items():
+            if symbols:
+                now = self._clock.now()
+                self._hub.publish_status(name, "down", now, symbols, "streaming was stopped")
+        self._serving.clear()
+        self._states.clear()
 
     async def _follow(self) -> None:
         while True:
@@ -100,7 +113,7 @@ class Feeds:
         streamed = self._expanded(self._demand.streamed)
         watched = self._expanded(self._demand.watched) - streamed
         push: dict[str, set[str]] = {}
-        poll: dict[bool, set[str]] = {True: set(), False: set()}
+        poll: dict[tuple[str, bool], set[str]] = {}
         self._serving = {}
         for symbol in streamed | watched:
             try:
@@ -111,8 +124,8 @@ class Feeds:
             if source.info.has_stream:
                 push.setdefault(source.name, set()).add(symbol)
             else:
-                poll[symbol in streamed].add(symbol)
-        await self._assign(push, poll[True], poll[False])
+                poll.setdefault((source.name, symbol in streamed), set()).add(symbol)
+        await self._assign(push, poll)
 
     def _expanded(self, patterns: set[str]) -> set[str]:
         symbols = {pattern for pattern in patterns if not is_glob(pattern)}
@@ -122,11 +135,12 @@ class Feeds:
             symbols |= {symbol for symbol in listed if any(matches(symbol, glob) for glob in globs)}
         return symbols
 
-    async def _assign(self, push: dict[str, set[str]], fast: set[str], slow: set[str]) -> None:
+    async def _assign(
+        self, push: dict[str, set[str]], poll: dict[tuple[str, bool], set[str]]
+    ) -> None:
         await asyncio.gather(
             *(feed.want(push.get(name, set())) for name, feed in self._push.items()),
-            self._fast.want(fast),
-            self._slow.want(slow),
+            *(feed.want(poll.get(key, set())) for key, feed in self._poll.items()),
         )
 
     def _tell(self, source: Source, state: StatusState, reason: str = "") -> None:
@@ -139,6 +153,14 @@ class Feeds:
             logger.info("feed of provider {} is {} {}", source.name, state, reason)
             symbols = self._serving.get(source.name, set())
             self._hub.publish_status(source.name, state, since, symbols, reason)
+
+    def refusal(self, symbol: str) -> TickloomError | None:
+        """Return what the last poll said of a symbol that no provider knows, else ``None``."""
+        for feed in self._poll.values():
+            error = feed.unknown(symbol)
+            if error is not None:
+                return error
+        return None
 
     def _refuse(self, symbol: str, error: TickloomError) -> None:
         self._hub.publish_failure(symbol, 404, str(error))
@@ -172,6 +194,7 @@ class Feeds:
                 "since": self._states[name][1] if name in self._states else None,
                 "received": self._push[name].received if name in self._push else None,
                 "reconnects": self._push[name].reconnects if name in self._push else None,
+                "refused": self._push[name].refused if name in self._push else None,
             }
             for name in self._router.sources
         }

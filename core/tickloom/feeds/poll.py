@@ -13,6 +13,9 @@ from tickloom.feeds.intake import Intake
 from tickloom.feeds.reader import Reader
 from tickloom.model import Quote
 
+# A vendor may err for a moment; the symbol is asked for again after this time.
+_UNKNOWN_S = 60.0
+
 
 class PollFeed:
     """One loop over the symbols that are read at one interval.
@@ -45,7 +48,7 @@ class PollFeed:
         self._interval_s = interval_s
         self._name = name
         self._wanted: set[str] = set()
-        self._unknown: set[str] = set()
+        self._unknown: dict[str, tuple[float, TickloomError]] = {}
         self._last: dict[str, tuple[object, ...]] = {}
         self._task: asyncio.Task[None] | None = None
         self.rounds = 0
@@ -53,7 +56,9 @@ class PollFeed:
     async def want(self, symbols: set[str]) -> None:
         """Make ``symbols`` the whole set that is polled; an empty set stops the loop."""
         self._wanted = symbols
-        self._unknown &= symbols
+        self._unknown = {
+            symbol: since for symbol, since in self._unknown.items() if symbol in symbols
+        }
         self._last = {symbol: seen for symbol, seen in self._last.items() if symbol in symbols}
         if not symbols:
             await self.aclose()
@@ -70,10 +75,18 @@ class PollFeed:
     async def _run(self) -> None:
         while True:
             try:
-                await self._round(sorted(self._wanted - self._unknown))
+                await self._round(self._due())
             except Exception as error:  # noqa: BLE001 - one bad round must not end the polling
                 logger.opt(exception=error).error("a round of polls failed")
             await self._clock.sleep(self._interval_s)
+
+    def unknown(self, symbol: str) -> TickloomError | None:
+        """Return why a symbol is not asked for at the moment, ``None`` where it is."""
+        until_s, error = self._unknown.get(symbol, (0.0, None))
+        return error if self._clock.monotonic() < until_s else None
+
+    def _due(self) -> list[str]:
+        return sorted(symbol for symbol in self._wanted if self.unknown(symbol) is None)
 
     async def _round(self, symbols: Iterable[str]) -> None:
         answers = await self._reader.quotes(list(symbols))
@@ -85,7 +98,7 @@ class PollFeed:
                 else:
                     self._intake.confirm(symbol)
             elif isinstance(answer, NotFound):
-                self._unknown.add(symbol)
+                self._unknown[symbol] = (self._clock.monotonic() + _UNKNOWN_S, answer)
                 self._refuse(symbol, answer)
         self._settled()
 

@@ -10,7 +10,7 @@ from typing import Protocol
 from loguru import logger
 
 from tickloom.clock import Clock
-from tickloom.errors import ProviderUnavailable
+from tickloom.errors import PluginError, ProviderUnavailable
 from tickloom.feeds.source import Source
 from tickloom.model import Quote
 from tickloom.roles import QuoteStream
@@ -18,6 +18,7 @@ from tickloom.stream import StatusState
 
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
+_CLOSE_LIMIT_S = 3.0
 
 
 class Tell(Protocol):
@@ -55,7 +56,10 @@ class PushFeed:
         self._subscribed: set[str] = set()
         self._stream: QuoteStream | None = None
         self._task: asyncio.Task[None] | None = None
+        self._aligning = asyncio.Lock()
         self.reconnects = 0
+        self.refused = 0
+        self.stray = 0
         self.received = 0
 
     async def want(self, symbols: set[str]) -> None:
@@ -64,9 +68,18 @@ class PushFeed:
         if not symbols:
             await self.aclose()
         elif self._task is None:
-            self._task = asyncio.create_task(self._run(), name=f"push {self._source.name}")
+            self._begin(0.0)
         elif self._stream is not None:
-            await self._align(self._stream)
+            try:
+                await self._align(self._stream)
+            except Exception as error:  # noqa: BLE001 - foreign code: anything may come
+                # Which symbols it has now nobody knows; a new stream does.
+                await self.aclose()
+                self._fail(error)
+                self._begin(_FIRST_PAUSE_S)
+
+    def _begin(self, pause_s: float) -> None:
+        self._task = asyncio.create_task(self._run(pause_s), name=f"push {self._source.name}")
 
     async def aclose(self) -> None:
         """Close the stream and wait until its task is gone."""
@@ -75,20 +88,28 @@ class PushFeed:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def _run(self) -> None:
+    def _fail(self, error: BaseException) -> None:
+        explained = self._source.explain("stream", error)
+        self._source.note_failure(explained)
+        self._tell(self._source, "down", str(explained))
+
+    async def _run(self, wait_s: float) -> None:
+        await self._clock.sleep(wait_s)
         pause_s = _FIRST_PAUSE_S
         while True:
             received = self.received
             try:
                 await self._read()
-                reason: Exception = ProviderUnavailable(
+                reason: BaseException = ProviderUnavailable(
                     f"provider {self._source.name} ended its stream"
                 )
-            except Exception as error:  # noqa: BLE001 - foreign code: anything may come
+            except BaseException as error:
+                # Foreign code may even call sys.exit; only our own cancellation goes through.
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
                 reason = error
-            explained = self._source.explain("stream", reason)
-            self._source.note_failure(explained)
-            self._tell(self._source, "down", str(explained))
+            self._fail(reason)
             pause_s = _FIRST_PAUSE_S if self.received > received else pause_s
             await self._clock.sleep(pause_s * (0.5 + self._jitter.random()))
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
@@ -106,24 +127,40 @@ class PushFeed:
                 self._tell(self._source, "live")
                 self.received += len(batch)
                 for quote in batch:
-                    self._accept(self._source.vouched(quote))
+                    self._take(quote)
         finally:
             self._stream = None
             await _close(stream)
 
+    def _take(self, quote: Quote) -> None:
+        try:
+            vouched = self._source.vouched(quote)
+        except PluginError as error:
+            if not self.refused:
+                logger.error("{}", error)
+            self.refused += 1
+            return
+        # Late ticks of a symbol that was just given back, or of one that is none of its business.
+        if vouched.symbol in self._wanted:
+            self._accept(vouched)
+        else:
+            self.stray += 1
+
     async def _align(self, stream: QuoteStream) -> None:
-        added = self._wanted - self._subscribed
-        removed = self._subscribed - self._wanted
-        self._subscribed = set(self._wanted)
-        async with asyncio.timeout(self._source.timeout_s):
+        async with self._aligning, asyncio.timeout(self._source.timeout_s):
+            added = self._wanted - self._subscribed
             if added:
                 await stream.subscribe(added)
+                self._subscribed |= added
+            removed = self._subscribed - self._wanted
             if removed:
                 await stream.unsubscribe(removed)
+                self._subscribed -= removed
 
 
 async def _close(stream: QuoteStream) -> None:
     try:
-        await stream.aclose()
+        async with asyncio.timeout(_CLOSE_LIMIT_S):
+            await stream.aclose()
     except Exception as error:  # noqa: BLE001 - foreign code: the next stream matters more
         logger.debug("a stream failed to close: {!r}", error)

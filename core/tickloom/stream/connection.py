@@ -34,6 +34,7 @@ class Connection:
         self.delivered = 0
         self._max_bytes = max_bytes
         self._ticks: deque[tuple[Tick, bytes]] = deque()
+        self._newest: dict[str, tuple[Tick, bytes]] = {}
         self._bytes = 0
         self._controls: deque[bytes] = deque()
         self._gaps: dict[str, Gap] = {}
@@ -48,10 +49,13 @@ class Connection:
     def offer(self, tick: Tick) -> None:
         """Take a tick for the client; never waits and never fails."""
         data = tick.encoded(self.form)
-        self._ticks.append((tick, data))
-        self._bytes += len(data) + _TICK_OVERHEAD
-        if self._bytes > self._max_bytes:
-            self._conflate()
+        if self._newest:
+            self._replace(tick, data)
+        else:
+            self._ticks.append((tick, data))
+            self._bytes += len(data) + _TICK_OVERHEAD
+            if self._bytes > self._max_bytes:
+                self._conflate()
         self._wake.set()
 
     def send(self, message: Any) -> None:
@@ -71,9 +75,10 @@ class Connection:
 
     def forget(self) -> None:
         """Remove waiting ticks and gaps of symbols that the client no longer wants."""
-        kept = deque(item for item in self._ticks if self.wants(item[0].quote.symbol))
-        self._ticks = kept
-        self._bytes = sum(len(data) + _TICK_OVERHEAD for _, data in kept)
+        self._ticks = deque(item for item in self._ticks if self.wants(item[0].quote.symbol))
+        self._newest = {symbol: item for symbol, item in self._newest.items() if self.wants(symbol)}
+        waiting = (*self._ticks, *self._newest.values())
+        self._bytes = sum(len(data) + _TICK_OVERHEAD for _, data in waiting)
         self._gaps = {symbol: gap for symbol, gap in self._gaps.items() if self.wants(symbol)}
 
     def wants(self, symbol: str) -> bool:
@@ -89,44 +94,51 @@ class Connection:
         frames = list(self._controls)
         self._controls.clear()
         self._taken.set()
-        ticks, self._ticks, self._bytes = self._ticks, deque(), 0
-        for tick, data in ticks:
+        for tick, data in self._take_ticks():
             gap = self._gaps.pop(tick.quote.symbol, None) if self._gaps else None
             if gap is not None:
                 frames.append(self.form.encoded(gap))
             frames.append(data)
-        self.delivered += len(ticks)
         frames.extend(self.form.encoded(gap) for gap in self._gaps.values())
         self._gaps.clear()
         return frames
 
     async def take_quotes(self) -> list[Quote]:
         """Wait for quotes and return them; for a listener in this process, which needs no bytes."""
-        while not self._ticks:
+        while not (self._ticks or self._newest):
             await self._wake.wait()
             self._wake.clear()
             self._controls.clear()
-        ticks, self._ticks, self._bytes = self._ticks, deque(), 0
         self._gaps.clear()
-        self.delivered += len(ticks)
-        return [tick.quote for tick, _ in ticks]
+        return [tick.quote for tick, _ in self._take_ticks()]
 
     def _conflate(self) -> None:
-        newest: dict[str, tuple[Tick, bytes]] = {}
-        for item in self._ticks:
-            symbol = item[0].quote.symbol
-            old = newest.pop(symbol, None)
-            if old is not None:
-                self._drop(old[0])
-            newest[symbol] = item
-        kept = deque(newest.values())
-        size = sum(len(data) + _TICK_OVERHEAD for _, data in kept)
+        # From here until the client takes what waits, each symbol has one place, its newest tick.
+        waiting, self._ticks, self._bytes = self._ticks, deque(), 0
+        for tick, data in waiting:
+            self._replace(tick, data)
+
+    def _replace(self, tick: Tick, data: bytes) -> None:
+        newest = self._newest
+        old = newest.pop(tick.quote.symbol, None)
+        if old is not None:
+            self._bytes -= len(old[1]) + _TICK_OVERHEAD
+            self._drop(old[0])
+        newest[tick.quote.symbol] = (tick, data)
+        self._bytes += len(data) + _TICK_OVERHEAD
         # Many symbols may not fit even with one tick each.
-        while size > self._max_bytes and len(kept) > 1:
-            tick, data = kept.popleft()
-            size -= len(data) + _TICK_OVERHEAD
-            self._drop(tick)
-        self._ticks, self._bytes = kept, size
+        while self._bytes > self._max_bytes and len(newest) > 1:
+            left, left_data = newest.pop(next(iter(newest)))
+            self._bytes -= len(left_data) + _TICK_OVERHEAD
+            self._drop(left)
+
+    def _take_ticks(self) -> list[tuple[Tick, bytes]]:
+        ticks = [*self._newest.values(), *self._ticks]
+        self._newest.clear()
+        self._ticks.clear()
+        self._bytes = 0
+        self.delivered += len(ticks)
+        return ticks
 
     def _drop(self, tick: Tick) -> None:
         quote = tick.quote

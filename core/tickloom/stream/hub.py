@@ -36,6 +36,7 @@ class Hub:
         self._sequences: dict[str, int] = {}
         self._subscribers: dict[str, set[Connection]] = {}
         self._globs: dict[str, set[Connection]] = {}
+        self._matched: dict[str, set[Connection]] = {}
 
     def number(self, quote: Quote) -> Quote:
         """Return the quote with the next sequence number of its symbol."""
@@ -54,14 +55,23 @@ class Hub:
             connection.offer(tick)
 
     def _receivers(self, symbol: str) -> Collection[Connection]:
-        exact = self._subscribers.get(symbol, ())
         if not self._globs:
-            return exact
-        receivers = set(exact)
-        for pattern, connections in self._globs.items():
-            if matches(symbol, pattern):
-                receivers |= connections
+            return self._subscribers.get(symbol, ())
+        # Matching every pattern at every tick would let one client with many slow all others.
+        receivers = self._matched.get(symbol)
+        if receivers is None:
+            receivers = set(self._subscribers.get(symbol, ()))
+            for pattern, connections in self._globs.items():
+                if matches(symbol, pattern):
+                    receivers |= connections
+            self._matched[symbol] = receivers
         return receivers
+
+    def _changed(self, pattern: str) -> None:
+        if is_glob(pattern):
+            self._matched.clear()
+        else:
+            self._matched.pop(pattern, None)
 
     def attach(self, connection: Connection) -> None:
         """Begin to count a connection."""
@@ -85,6 +95,7 @@ class Hub:
         connection.patterns.add(pattern)
         table = self._globs if is_glob(pattern) else self._subscribers
         table.setdefault(pattern, set()).add(connection)
+        self._changed(pattern)
         self._demand.acquire(pattern)
 
     def unsubscribe(self, connection: Connection, pattern: str) -> None:
@@ -97,6 +108,7 @@ class Hub:
         holders.discard(connection)
         if not holders:
             del table[pattern]
+        self._changed(pattern)
         self._demand.release(pattern)
 
     def publish_status(

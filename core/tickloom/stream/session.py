@@ -55,6 +55,8 @@ _CODES: dict[type[TickloomError], int] = {
     MessageTooLarge: 413,
     RequestError: 400,
 }
+# Each is matched against every symbol; a client with real symbols needs few.
+MAX_PATTERNS = 50
 _PLANNED_OPTIONS = ("interval_ms", "batch", "fields")
 
 
@@ -207,10 +209,11 @@ class Session:
             except TickloomError as error:
                 rejected.append(_rejected(raw, error))
         recovered = {}
+        resume = {symbol.upper(): point for symbol, point in message.resume.items()}
         missed: list[tuple[Quote, ResumePoint | None]] = []
         for symbol in self._symbols_of(added):
             quote = self._rules.snapshot(symbol)
-            point = message.resume.get(symbol)
+            point = resume.get(symbol)
             if point is not None:
                 recovered[symbol] = quote is not None and _is_next(point, quote, self._hub.epoch)
             if quote is not None and (message.snapshot or point is not None):
@@ -244,7 +247,16 @@ class Session:
                 found=verbatim(f"{len(wanted) + 1} symbols"),
                 expected=f"at most {self._rules.max_symbols}",
             )
-        if not is_glob(pattern):
+        if is_glob(pattern):
+            globs = sum(map(is_glob, wanted))
+            if globs >= MAX_PATTERNS:
+                raise TooManySymbols(
+                    "too many patterns on this connection",
+                    found=verbatim(f"{globs + 1} patterns"),
+                    expected=f"at most {MAX_PATTERNS}",
+                    fix="Name the symbols.",
+                )
+        else:
             refusal = self._rules.refuse(pattern)
             if refusal is not None:
                 raise refusal
