@@ -5,8 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tickloom.clock import FakeClock
+
+# Machines that run tests are busy with other things; the time of an example says nothing.
+settings.register_profile("tickloom", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tickloom")
 
 RECORDED = Path(__file__).resolve().parent.parent.parent / "shared" / "recorded"
 

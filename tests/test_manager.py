@@ -10,6 +10,7 @@ from scripted import EVERYTHING, ScriptedProvider, make_quote
 from tickloom.clock import FakeClock
 from tickloom.errors import (
     BadRecord,
+    ConfigError,
     InvalidDates,
     InvalidSymbol,
     ProviderUnavailable,
@@ -19,6 +20,7 @@ from tickloom.errors import (
 from tickloom.manager import MarketDataManager
 from tickloom.model import Quality, Quote
 from tickloom.roles import Verdict
+from tickloom.settings import load_settings
 
 
 async def test_a_thousand_concurrent_misses_ask_the_provider_once() -> None:
@@ -198,3 +200,62 @@ async def test_a_stopped_engine_forgets_what_was_watched() -> None:
 
     assert watched == ["AAPL"]
     assert (stats["streaming"], stats["watched"]) == (False, [])
+
+
+async def test_a_slow_answer_does_not_replace_a_newer_tick() -> None:
+    provider = ScriptedProvider("sim", has_stream=True)
+    async with manager_of(provider) as manager:
+        provider.gate = asyncio.Event()
+        asking = asyncio.create_task(manager.get_quote("AAPL"))
+        await asyncio.sleep(0.01)
+        manager.pipeline.accept(make_quote("AAPL", "200", provider="sim"))
+        provider.gate.set()
+        quote = await asking
+        newest = manager.cache_manager.quotes.latest("AAPL")
+
+    assert (str(quote.current_price), quote.sequence) == ("200", 1)
+    assert newest is quote
+
+
+async def test_batches_that_overlap_in_the_same_turn_ask_for_each_symbol_once() -> None:
+    provider = ScriptedProvider()
+    async with manager_of(provider) as manager:
+        await asyncio.gather(
+            manager.get_multiple_quotes(["A", "B"]),
+            manager.get_multiple_quotes(["B", "C"]),
+            manager.get_quote("B"),
+        )
+
+    assert sorted(symbol for call in provider.calls for symbol in call) == ["A", "B", "C"]
+
+
+async def test_a_stream_that_does_not_close_does_not_keep_the_manager_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tickloom.feeds.push._CLOSE_LIMIT_S", 0.1)
+    provider = ScriptedProvider("sim", has_stream=True)
+    manager = manager_of(provider)
+    await manager.start_streaming(["AAPL"])
+    while not provider.streams:
+        await asyncio.sleep(0.01)
+
+    async def hang() -> None:
+        await asyncio.Event().wait()
+
+    provider.streams[0].aclose = hang  # type: ignore[method-assign]
+    async with asyncio.timeout(5):
+        await manager.close()
+
+    assert provider.closed
+
+
+def test_malformed_warm_symbols_are_a_configuration_error() -> None:
+    with pytest.raises(ConfigError, match=r"cache\.warm"):
+        manager_of(ScriptedProvider(), cache={"warm": ("A B",)})
+
+
+def test_no_secret_of_the_environment_prints_with_the_settings() -> None:
+    settings = load_settings(None, {"PASSWORD_OF_ALL": "hunter2", "REDIS_URL": "redis://:pw9@h/0"})
+
+    assert "hunter2" not in repr(settings)
+    assert "pw9" not in repr(settings)

@@ -6,7 +6,7 @@ import asyncio
 import random
 import secrets
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from datetime import date
 from importlib.metadata import EntryPoint
 from types import TracebackType
@@ -20,7 +20,7 @@ from tickloom.answers import Answers
 from tickloom.cache import CacheManager
 from tickloom.clock import Clock, SystemClock
 from tickloom.config import config
-from tickloom.errors import TickloomError
+from tickloom.errors import ConfigError, InvalidSymbol, TickloomError
 from tickloom.feeds import Feeds, Reader, RequestBudget, Router, Source
 from tickloom.model import (
     Company,
@@ -41,7 +41,8 @@ from tickloom.store import QuoteWriter, open_backend
 from tickloom.stream import Demand, Hub
 from tickloom.streaming import StreamManager
 
-_CLOSE_LIMIT_S = 10.0
+_WRITER_LIMIT_S = 4.0
+_PLUGINS_LIMIT_S = 2.0
 
 
 class Quotes(list[Quote]):
@@ -84,6 +85,7 @@ class MarketDataManager:
         entry_points: Iterable[EntryPoint] | None = None,
     ) -> None:
         self.settings = settings or config.settings()
+        self._warm_symbols()
         self.clock: Clock = clock or SystemClock()
         self.epoch = secrets.token_hex(8)
         self._http = httpx.AsyncClient(
@@ -157,18 +159,22 @@ class MarketDataManager:
             self._warming = asyncio.create_task(self._warm(), name="warm the cache")
 
     async def close(self) -> None:
-        """Stop everything and write what is queued, within ten seconds; may be called twice."""
-        if self._warming is not None:
-            self._warming.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._warming
-            self._warming = None
-        await self.stream_manager.stop()
-        await self._answers.aclose()
-        await self.writer.aclose(_CLOSE_LIMIT_S)
-        await self.cache_manager.aclose()
-        await self.plugins.aclose()
-        await self._http.aclose()
+        """Stop everything and write what is queued; may be called twice.
+
+        Each part has its own limit, together under ten seconds; one that fails does not keep the
+        others open.
+        """
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._http.aclose)
+            stack.push_async_callback(self.plugins.aclose, _PLUGINS_LIMIT_S)
+            stack.push_async_callback(self.cache_manager.aclose)
+            stack.push_async_callback(self.writer.aclose, _WRITER_LIMIT_S)
+            stack.push_async_callback(self._answers.aclose)
+            stack.push_async_callback(self.stream_manager.stop)
+            if self._warming is not None:
+                self._warming.cancel()
+                await asyncio.gather(self._warming, return_exceptions=True)
+                self._warming = None
 
     async def start_streaming(self, symbols: Sequence[str] = ()) -> None:
         """Begin to read the feeds, and keep ``symbols`` fresh even while nobody subscribes.
@@ -181,7 +187,7 @@ class MarketDataManager:
         for symbol in watched:
             self.router.candidates(symbol)
         await self.initialize()
-        await self.stream_manager.start([*self.settings.cache.warm, *watched])
+        await self.stream_manager.start([*self._warm_symbols(), *watched])
 
     async def stop_streaming(self) -> None:
         """Stop reading the feeds; clients stay connected."""
@@ -323,8 +329,14 @@ class MarketDataManager:
         """Return for each running provider whether it is ``healthy``, and what it offers."""
         return {name: source.status() for name, source in self.router.sources.items()}
 
+    def _warm_symbols(self) -> list[str]:
+        try:
+            return [parse_symbol(symbol) for symbol in self.settings.cache.warm]
+        except InvalidSymbol as error:
+            raise ConfigError(f"cache.warm cannot be used: {error}") from None
+
     async def _warm(self) -> None:
-        symbols = list(self.settings.cache.warm)
+        symbols = self._warm_symbols()
         try:
             quotes = await self.get_multiple_quotes(symbols)
         except TickloomError as error:

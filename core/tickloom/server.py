@@ -9,7 +9,7 @@ from functools import partial
 
 import uvicorn
 from litestar import Litestar
-from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors import multiprocess
 
 from tickloom.app import create_app
 from tickloom.errors import ConfigError, PortInUse
@@ -20,7 +20,8 @@ from tickloom.stream.transport import StreamProtocol
 
 Announce = Callable[[MarketDataManager], None]
 
-_GRACE_S = 10
+# The manager needs what is left of ten seconds.
+_GRACE_S = 3
 _BACKLOG = 2_048
 _SOCKET_MESSAGES = 4
 
@@ -96,10 +97,20 @@ class _Server(uvicorn.Server):
         return app
 
 
+class _Worker(multiprocess.Process):
+    """A process of several, with our server in it."""
+
+    @property
+    def server(self) -> uvicorn.Server:
+        if self._server is None:
+            self._server = _Server(self.config, None)
+        return self._server
+
+
 def run_server(
     settings: Settings, sockets: Sequence[socket.socket], announce: Announce | None = None
 ) -> None:
-    """Serve until SIGINT or SIGTERM; clients are told to come back (1012) and have 10 s to leave.
+    """Serve until SIGINT or SIGTERM; clients are told to come back (1012) and have 3 s to leave.
 
     Args:
         settings: All settings; with several workers each process makes its own manager of them.
@@ -123,7 +134,9 @@ def run_server(
         server_header=False,
     )
     if settings.server.workers > 1:
-        Multiprocess(config, list(sockets)).run()
+        # Uvicorn has no other place for a server of one's own; the version is pinned exactly.
+        multiprocess.Process = _Worker  # type: ignore[misc]
+        multiprocess.Multiprocess(config, list(sockets)).run()
     else:
         _Server(config, announce).run(sockets=list(sockets))
 

@@ -47,7 +47,7 @@ async def test_a_quote_has_every_digit_as_a_json_number(client: httpx.AsyncClien
     assert response.json()["sequence"] == 1
 
 
-async def test_a_thousand_clients_that_miss_at_once_cost_one_question(
+async def test_a_hundred_clients_that_miss_at_once_cost_one_question(
     client: httpx.AsyncClient, provider: ScriptedProvider
 ) -> None:
     provider.gate = asyncio.Event()

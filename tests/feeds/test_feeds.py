@@ -255,3 +255,88 @@ async def test_unknown_to_all_is_an_answer_and_no_failure() -> None:
 
     assert [message["type"] for message in told] == ["error"]
     await room.feeds.stop()
+
+
+async def test_a_subscription_that_fails_opens_the_stream_anew_with_all_symbols() -> None:
+    provider = ScriptedProvider("first", has_stream=True)
+    room = Room(provider)
+    await room.feeds.start()
+    client = room.client("AAPL")
+    await room.clock.advance(0)
+    old = stream_of(provider)
+
+    async def refuse(_: object) -> None:
+        raise ConnectionResetError("reset")
+
+    old.subscribe = refuse  # type: ignore[method-assign]
+    room.hub.subscribe(client, "MSFT")
+    await room.clock.advance(2)
+    told = await room.told(client)
+
+    assert old.closed
+    assert stream_of(provider).symbols == {"AAPL", "MSFT"}
+    assert [message["state"] for message in told] == ["down"]
+    await room.feeds.stop()
+
+
+async def test_pushed_values_that_were_not_asked_for_or_are_wrong_go_nowhere() -> None:
+    provider = ScriptedProvider("first", has_stream=True)
+    room = Room(provider)
+    await room.feeds.start()
+    room.client("AAPL")
+    await room.clock.advance(0)
+    stream_of(provider).push(
+        make_quote("SIM.ACME"),
+        make_quote("AAPL", "NaN"),
+        5,  # type: ignore[arg-type]
+        make_quote("AAPL", "190"),
+    )
+    await room.clock.advance(0)
+
+    assert [(quote.symbol, str(quote.current_price)) for quote in room.quotes] == [("AAPL", "190")]
+    assert room.feeds.stats()["first"]["refused"] == 2
+    await room.feeds.stop()
+
+
+async def test_a_polled_provider_that_hangs_does_not_hold_up_another() -> None:
+    good = ScriptedProvider("good", symbols=frozenset({"GOOD"}))
+    bad = ScriptedProvider("bad", symbols=frozenset({"BAD"}))
+    bad.gate = asyncio.Event()
+    room = Room(good, bad)
+    await room.feeds.start()
+    room.client("GOOD", "BAD")
+    await room.clock.advance(10)
+
+    assert len(good.calls) == 11
+    assert len(bad.calls) == 1
+    await room.feeds.stop()
+
+
+async def test_an_unknown_symbol_is_refused_to_the_next_client_and_asked_for_again_later() -> None:
+    provider = ScriptedProvider("first", {"AAPL": make_quote("AAPL")})
+    room = Room(provider)
+    await room.feeds.start()
+    room.client("NOPE")
+    await room.clock.advance(5)
+    refusal = room.feeds.refusal("NOPE")
+    calls = len(provider.calls)
+    await room.clock.advance(60)
+
+    assert isinstance(refusal, UnknownSymbol)
+    assert room.feeds.refusal("AAPL") is None
+    assert ("NOPE",) in provider.calls[calls:]
+    await room.feeds.stop()
+
+
+async def test_stopping_is_told_to_those_who_listen() -> None:
+    room = Room(ScriptedProvider("first", has_stream=True))
+    await room.feeds.start()
+    client = room.client("AAPL")
+    await room.clock.advance(0)
+    await room.feeds.stop()
+    told = await room.told(client)
+
+    assert [(message["state"], message["reason"]) for message in told] == [
+        ("down", "streaming was stopped")
+    ]
+    assert room.feeds.stats()["first"]["symbols"] == 0

@@ -235,6 +235,7 @@ def test_settings_can_be_handed_to_another_process(write: Any) -> None:
         ("postgresql://u@h/d", "postgresql://u@h/d"),
         ("sqlite:///a.db", "sqlite:///a.db"),
         ("plain", "plain"),
+        ("postgresql://user:pa/ss@w?o#rd@host/db", "postgresql://user:…@host/db"),
         ("http://h/?apikey=x", "http://h/?…"),
     ],
 )

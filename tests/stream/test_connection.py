@@ -168,3 +168,28 @@ async def test_a_connection_that_left_holds_nothing() -> None:
     assert hub.stats()["connected_clients"] == 0
     assert hub.stats()["subscriptions"] == 0
     assert connection.waiting_bytes == 0
+
+
+async def test_patterns_follow_what_clients_want_from_tick_to_tick() -> None:
+    hub = make_hub()
+    first, second = (Connection(WireFormat.JSON, 100_000) for _ in range(2))
+    for client in (first, second):
+        hub.attach(client)
+    hub.subscribe(first, "SIM.*")
+    publish(hub, "SIM.A")
+    hub.subscribe(second, "SIM.A")
+    publish(hub, "SIM.A")
+    hub.unsubscribe(first, "SIM.*")
+    hub.subscribe(first, "*B")
+    publish(hub, "SIM.A")
+    publish(hub, "SIM.B")
+    hub.detach(second)
+    publish(hub, "SIM.A")
+    heard = [
+        [(m["symbol"], m["sequence"]) for m in await messages(client)] for client in (first, second)
+    ]
+
+    assert heard == [
+        [("SIM.A", 1), ("SIM.A", 2), ("SIM.B", 1)],
+        [("SIM.A", 2), ("SIM.A", 3)],
+    ]

@@ -292,3 +292,30 @@ def test_a_long_message_is_refused_before_it_is_parsed() -> None:
 def test_deep_nesting_is_a_stream_error() -> None:
     with pytest.raises(InvalidMessage):
         decode_client_message("[" * 60_000, 65_536)
+
+
+async def test_patterns_have_a_small_limit_of_their_own() -> None:
+    client = Client(max_symbols=1_000)
+    patterns = [f"S{number}*" for number in range(60)]
+    answer = (await client.ask({"type": "subscribe", "symbols": [*patterns, "AAPL"]}))[-1]
+
+    assert len(answer["symbols"]) == 51
+    assert {item["code"] for item in answer["rejected"]} == {405}
+    assert "patterns" in answer["rejected"][0]["message"]
+
+
+async def test_the_size_of_a_message_is_counted_in_bytes() -> None:
+    answer = (await Client().ask('{"type":"ping","id":"' + "€" * 30_000 + '"}'))[-1]
+
+    assert answer["code"] == 413
+    assert "found 90023 bytes" in answer["message"]
+    assert "id" not in answer
+
+
+async def test_resuming_finds_a_symbol_in_any_case() -> None:
+    client = Client()
+    client.publish("AAPL")
+    point = {"epoch": "e1", "sequence": 1}
+    got = await client.ask({"type": "subscribe", "symbols": ["aapl"], "resume": {"aapl": point}})
+
+    assert got[-1]["recovered"] == {"AAPL": True}

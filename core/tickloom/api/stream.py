@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from litestar import WebSocket, get, websocket
+from litestar.exceptions import WebSocketDisconnect
 from litestar.handlers import HTTPRouteHandler, WebsocketRouteHandler
 from litestar.params import QueryParameter
 from litestar.response import Stream
+from loguru import logger
 from msgspec.json import encode
 
 from tickloom import __version__
@@ -100,7 +102,8 @@ class StreamServer:
             session.close()
             for task in (reader, writer):
                 task.cancel()
-            await asyncio.gather(reader, writer, return_exceptions=True)
+            for ended in await asyncio.gather(reader, writer, return_exceptions=True):
+                _report(ended)
 
     async def _read(
         self, socket: WebSocket[Any, Any, Any], session: Session, connection: Connection
@@ -222,6 +225,12 @@ def event_routes(server: StreamServer) -> list[HTTPRouteHandler]:
         )
 
     return [events]
+
+
+def _report(ended: object) -> None:
+    # A client that leaves in the middle of a send is the client's affair; anything else is ours.
+    if isinstance(ended, Exception) and not isinstance(ended, WebSocketDisconnect | OSError):
+        logger.opt(exception=ended).error("a stream connection failed")
 
 
 def _format(text: str) -> WireFormat:

@@ -152,8 +152,8 @@ def decode_client_message(data: str | bytes, max_bytes: int) -> ClientMessage:
         UnknownMessage: Its ``type`` is none of the protocol's.
         InvalidMessage: It is not JSON or MessagePack, or lacks what its type needs.
     """
-    size = len(data)
-    if size > max_bytes or (isinstance(data, str) and len(data.encode()) > max_bytes):
+    size = len(data) if isinstance(data, bytes) else len(data.encode(errors="surrogatepass"))
+    if size > max_bytes:
         raise MessageTooLarge(
             "the message is too large",
             found=verbatim(f"{size} bytes"),
@@ -181,7 +181,8 @@ def decode_client_message(data: str | bytes, max_bytes: int) -> ClientMessage:
 
 def message_id(data: str | bytes, max_bytes: int) -> str | int | None:
     """Return the ``id`` of a message that could not be used, so that the answer can carry it."""
-    if len(data) > max_bytes:
+    if len(data) > max_bytes // 4:
+        # It may be too large in bytes, and so would be the answer.
         return None
     try:
         raw = _parse(data)
