@@ -33,12 +33,14 @@ class Listening(Struct, frozen=True, kw_only=True):
         symbols: Symbols and patterns in canonical form, each once.
         seconds: For how long; ``None`` = until it is stopped.
         count: For how many prices; ``None`` = any number.
+        snapshot: Whether to begin with the newest values that the server has, however old.
     """
 
     target: Target
     symbols: list[str]
     seconds: float | None
     count: int | None
+    snapshot: bool = True
 
 
 def listening_options(command: F) -> F:
@@ -120,6 +122,7 @@ async def listen(
         SystemClock(),
         random.Random(),  # noqa: S311 - scatters attempts, guards nothing
         tell,
+        snapshot=listening.snapshot,
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -11,6 +11,7 @@ from typing import Any
 
 import rich_click as click
 from msgspec.json import encode
+from msgspec.structs import replace
 from rich.status import Status
 
 from tickloom.cli.listening import Listening, listen, listening_options, read_options
@@ -104,7 +105,8 @@ def record(
     The plugin replay plays such a file as if it were live. A gap that the server told of is a line
     of its own.
     """
-    listening = read_options(symbols, options, config_file)
+    # A recording begins now: an old value in front would be played as a long silence.
+    listening = replace(read_options(symbols, options, config_file), snapshot=False)
     source = redact_url(listening.target.url)
     recording = Recording(path, source, SystemClock(), overwrite=force)
     tally = _Tally(listening.symbols)

@@ -101,12 +101,15 @@ class Subscription:
         clock: Clock,
         jitter: random.Random,
         tell: Callable[[str], None],
+        *,
+        snapshot: bool = True,
     ) -> None:
         self._target = target
         self._symbols = list(symbols)
         self._clock = clock
         self._jitter = jitter
         self._tell = tell
+        self._snapshot = snapshot
         self._seen: dict[str, ResumePoint] = {}
         self._inbox: list[Message] = []
         self._arrived = asyncio.Event()
@@ -261,7 +264,9 @@ class Subscription:
         for start in starts:
             symbols = self._symbols[start : start + _SYMBOLS_AT_ONCE]
             resume = {name: self._seen[name] for name in symbols if name in self._seen}
-            request = Subscribe(symbols=list(symbols), id=start, resume=resume)
+            request = Subscribe(
+                symbols=list(symbols), id=start, resume=resume, snapshot=self._snapshot
+            )
             await socket.send(msgspec.json.encode(request).decode())
 
     def _note(self, body: ServerMessage | None) -> None:
