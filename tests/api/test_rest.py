@@ -261,6 +261,7 @@ async def test_a_body_over_a_megabyte_is_refused(client: httpx.AsyncClient) -> N
     response = await client.post(f"{BASE}/quotes", content=b" " * 2_000_000)
 
     assert response.status_code == 413
+    assert response.json()["code"] == "message-too-large"
 
 
 async def test_with_keys_every_route_of_the_api_needs_one() -> None:

@@ -42,7 +42,12 @@ _STATUS: dict[type[TickloomError], int] = {
     BadRecord: 503,
     Unavailable: 503,
 }
-_HTTP_CODES = {400: "invalid-request", 404: "no-such-path", 405: "method-not-allowed"}
+_HTTP_CODES = {
+    400: "invalid-request",
+    404: "no-such-path",
+    405: "method-not-allowed",
+    413: "message-too-large",
+}
 
 
 class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -44,7 +47,7 @@ class Banner:
     def first_steps(self) -> list[str]:
         """Return what a first client would type."""
         key = ' -H "X-API-Key: $TICKLOOM_API_KEY"' if self._settings.auth.mode == "keys" else ""
-        stream = f"tickloom stream {self.symbol} --url {self.streams[-1]}"
+        stream = f"{_command()} stream {self.symbol} --url {self.streams[-1]}"
         return [
             f"curl{key} {self.base}{_API}/quotes/{self.symbol}",
             f"curl{key} -N '{self.base}{_API}/stream/sse?symbols={self.symbol}'",
@@ -127,3 +130,10 @@ def _describe_symbols(info: ProviderInfo) -> str:
     some = ", ".join(sorted(info.symbols)[:_MOST_SHOWN])
     more = len(info.symbols) - _MOST_SHOWN
     return f"{info.name}: {some}" + (f" and {more} more" if more > 0 else "")
+
+
+def _command() -> str:
+    # After `make run` the command is in .venv/bin, which is not on anybody's path.
+    if shutil.which("tickloom") or Path(sys.argv[0]).name != "tickloom":
+        return "tickloom"
+    return os.path.relpath(sys.argv[0])
