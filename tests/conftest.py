@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,10 @@ from tickloom.clock import FakeClock
 # Machines that run tests are busy with other things; the time of an example says nothing.
 settings.register_profile("tickloom", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tickloom")
+
+# A shell's background jobs ignore Ctrl-C, and so would the programs that the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 RECORDED = Path(__file__).resolve().parent.parent.parent / "shared" / "recorded"
 
