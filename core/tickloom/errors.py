@@ -20,7 +20,6 @@ TickloomError
 ├── Unavailable                 try again, after ``retry_after_s`` where it is known
 │   ├── ProviderUnavailable
 │   ├── RateLimited
-│   ├── CacheUnavailable
 │   ├── StoreUnavailable
 │   └── ServerUnavailable
 ├── ConfigError                 fix the configuration, then start again
@@ -239,12 +238,6 @@ class RateLimited(Unavailable):
     """A provider's request budget is used up."""
 
     code = "rate-limited"
-
-
-class CacheUnavailable(Unavailable):
-    """Redis did not answer."""
-
-    code = "cache-unavailable"
 
 
 class StoreUnavailable(Unavailable):

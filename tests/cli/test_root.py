@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 import rich_click as click
@@ -164,3 +165,23 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(home: Home) -> None:
             check=False,
         )
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_full_disk_is_told_as_what_it_is(home: Home) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "tickloom", "plugins", "--json"],
+            cwd=home.folder,
+            env=home.environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert "nothing can be written: No space left on device" in done.stderr
+    assert "bug" not in done.stderr

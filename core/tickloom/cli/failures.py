@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -30,6 +31,9 @@ EXIT_CODES = {
     BUG: "a bug in tickloom",
     INTERRUPTED: "interrupted",
 }
+
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def exit_code(error: TickloomError) -> int:
@@ -75,6 +79,10 @@ def failing_clearly(ctx: click.Context) -> Iterator[None]:
     except Exception as error:
         if ctx.meta.get("tickloom.debug"):
             raise
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            click.echo(f"error: nothing can be written: {error.strerror}. Make room.", err=True)
+            _discard_stdout()
+            ctx.exit(FAILED)
         click.echo(
             f"error: a bug in tickloom: {type(error).__name__}: {' '.join(str(error).split())}. "
             "Report it with what TICKLOOM_DEBUG=1 shows.",
