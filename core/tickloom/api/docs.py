@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from importlib.metadata import distribution
+from pathlib import Path
 from typing import Any
 
 from litestar import MediaType, Response, get
@@ -108,7 +109,7 @@ def docs_routes() -> list[HTTPRouteHandler]:
             raise NotFound("no such file", found=name, expected="one of " + ", ".join(_ASSETS))
         file = distribution("swagger-ui-py").locate_file(f"swagger_ui/static/{name}")
         return Response(
-            bytes(file.read_bytes()),  # type: ignore[attr-defined]
+            Path(str(file)).read_bytes(),
             media_type=_ASSETS[name],
             headers={"Cache-Control": "max-age=86400"},
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from typing import Annotated, Any
+from typing import Annotated
 
 from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
@@ -15,12 +15,12 @@ from litestar.types import ASGIApp, HTTPResponseStartEvent, Receive, Scope, Send
 from msgspec import Meta, Struct
 
 from tickloom.api.problems import may_fail
+from tickloom.api.responses import JSON, json_response
 from tickloom.manager import MarketDataManager
-from tickloom.model import Company, HistoricalData, Quote, encode_history, encode_json
+from tickloom.model import Company, HistoricalData, Quote, encode_history
 from tickloom.questions import parse_date
 
-JSON = "application/json"
-_JSON_HEADER = (b"content-type", b"application/json")
+_JSON_HEADER = (b"content-type", JSON.encode())
 
 Symbol = Annotated[
     str,
@@ -82,7 +82,7 @@ def quote_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
             SymbolError(symbol=symbol, code=error.code, message=str(error))
             for symbol, error in found.errors.items()
         ]
-        return _json(encode_json(QuotesAnswer(quotes=list(found), errors=errors)))
+        return json_response(QuotesAnswer(quotes=list(found), errors=errors))
 
     return [get_quote, get_quotes]
 
@@ -126,7 +126,7 @@ def reference_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
         responses=may_fail(400, 404, 503),
     )
     async def get_company(symbol: Symbol) -> Response[Company]:
-        return _json(encode_json(await manager.get_company_info(symbol)))
+        return json_response(await manager.get_company_info(symbol))
 
     return [get_historical, get_company]
 
@@ -155,8 +155,3 @@ async def _in_turns(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     for piece in pieces:
         yield piece
         await asyncio.sleep(0)
-
-
-def _json(body: bytes) -> Response[Any]:
-    # The model has its own encoder: prices are JSON numbers with all their digits.
-    return Response(body, media_type=JSON)

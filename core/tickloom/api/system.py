@@ -12,8 +12,9 @@ from litestar.params import JSONBody, PathParameter
 from msgspec import Meta, Struct
 
 from tickloom.api.problems import may_fail
+from tickloom.api.responses import json_response
 from tickloom.manager import MarketDataManager
-from tickloom.model import encode_json, parse_symbol
+from tickloom.model import parse_symbol
 from tickloom.plugins import PluginReport
 from tickloom.security import refuse_foreign_pages
 
@@ -94,12 +95,12 @@ def system_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
     async def get_status() -> Response[Health]:
         health = await manager.health_check()
         status = 503 if health["overall_status"] == "unhealthy" else 200
-        return _json(health, status)
+        return json_response(health, status)
 
     @get("/providers", operation_id="getProviders", summary="Providers", tags=["system"])
     async def get_providers() -> Response[Providers]:
         order = manager.settings.providers
-        return _json(
+        return json_response(
             {
                 "primary": order.primary,
                 "fallback": order.fallback,
@@ -109,11 +110,11 @@ def system_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
 
     @get("/plugins", operation_id="getPlugins", summary="Plugins and their states", tags=["system"])
     async def get_plugins() -> Response[list[PluginReport]]:
-        return _json(manager.plugins.report)
+        return json_response(manager.plugins.report)
 
     @get("/cache/stats", operation_id="getCacheStats", summary="Cache counters", tags=["system"])
     async def get_cache_stats() -> Response[dict[str, Any]]:
-        return _json(await manager.cache_manager.get_detailed_stats())
+        return json_response(await manager.cache_manager.get_detailed_stats())
 
     @delete(
         "/cache/{symbol:str}",
@@ -129,7 +130,7 @@ def system_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
     ) -> Response[Invalidated]:
         symbol = parse_symbol(symbol)
         count = await manager.cache_manager.invalidate(symbol)
-        return _json(Invalidated(symbol=symbol, answers=count))
+        return json_response(Invalidated(symbol=symbol, answers=count))
 
     return [get_status, get_providers, get_plugins, get_cache_stats, invalidate]
 
@@ -148,7 +149,7 @@ def streaming_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
     )
     async def start(data: JSONBody[StreamingRequest | None] = None) -> Response[StreamingStats]:
         await manager.start_streaming(data.symbols if data else ())
-        return _json(manager.stream_manager.get_streaming_stats())
+        return json_response(manager.stream_manager.get_streaming_stats())
 
     @post(
         "/streaming/stop",
@@ -161,7 +162,7 @@ def streaming_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
     )
     async def stop() -> Response[StreamingStats]:
         await manager.stop_streaming()
-        return _json(manager.stream_manager.get_streaming_stats())
+        return json_response(manager.stream_manager.get_streaming_stats())
 
     @get(
         "/streaming/stats",
@@ -170,10 +171,6 @@ def streaming_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
         tags=["streaming"],
     )
     async def stats() -> Response[StreamingStats]:
-        return _json(manager.stream_manager.get_streaming_stats())
+        return json_response(manager.stream_manager.get_streaming_stats())
 
     return [start, stop, stats]
-
-
-def _json(value: Any, status: int = 200) -> Response[Any]:
-    return Response(encode_json(value), media_type="application/json", status_code=status)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 from loguru import logger
@@ -29,7 +28,8 @@ class Inspector:
     """Asks every validator; the worst verdict counts.
 
     A validator that raises is counted as ``failed`` and left out of this quote's judgement: a
-    fault in a check must not stop the prices.
+    fault in a check must not stop the prices. That fields have the types they promise was checked
+    where the quote came in, at its source.
     """
 
     def __init__(self, validators: Mapping[str, Validator]) -> None:
@@ -44,10 +44,6 @@ class Inspector:
     def inspect(self, quote: Quote, previous: Quote | None) -> Quote | None:
         """Return the quote, flagged where a validator says so, or ``None`` if quarantined."""
         self.inspected += 1
-        fault = _fault_of_form(quote)
-        if fault is not None:
-            self._quarantine(quote, fault)
-            return None
         codes: tuple[str, ...] = ()
         for name, validator in self._validators:
             try:
@@ -89,17 +85,3 @@ class Inspector:
         if not self.failures[name]:
             logger.warning("validator {} failed: {!r}", name, error)
         self.failures[name] += 1
-
-
-def _fault_of_form(quote: Quote) -> Verdict | None:
-    # What every later step relies on: a plugin may break it without any type checker noticing.
-    if type(quote.current_price) is not Decimal:
-        reason = f"the price is a {type(quote.current_price).__name__}, expected a Decimal"
-        return Verdict(Quality.QUARANTINED, "price-not-decimal", reason)
-    if not quote.current_price.is_finite():
-        reason = f"the price is {quote.current_price}, expected a finite number"
-        return Verdict(Quality.QUARANTINED, "price-not-finite", reason)
-    if quote.timestamp.tzinfo is None or quote.received_at.tzinfo is None:
-        reason = "a time has no zone, expected aware UTC"
-        return Verdict(Quality.QUARANTINED, "naive-time", reason)
-    return None

@@ -16,8 +16,8 @@ import pytest
 from tickloom.clock import Clock, FakeClock
 from tickloom.model import Quote
 from tickloom.roles import QuoteStream
+from tickloom_replay.collection import Library, load_library
 from tickloom_replay.event import Event
-from tickloom_replay.library import Library, load_library
 from tickloom_replay.options import ReplaySettings, find_zone
 from tickloom_replay.provider import ReplayProvider
 from tickloom_replay.timeline import merge_events

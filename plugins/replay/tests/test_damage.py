@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tickloom.errors import TickloomError
+from tickloom_replay.collection import Library
 from tickloom_replay.event import Event
-from tickloom_replay.library import Library
 from tickloom_replay.options import find_zone
 from tickloom_replay.session import Session
 from tickloom_replay.timeline import arrange, merge_events

@@ -9,7 +9,7 @@ import pytest
 
 from tickloom.clock import SystemClock
 from tickloom.model import Quote
-from tickloom_replay.library import load_library
+from tickloom_replay.collection import load_library
 from tickloom_replay.options import ReplaySettings, find_zone
 from tickloom_replay.provider import ReplayProvider
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tickloom.hookspecs import hookimpl
 from tickloom.roles import PluginSettings, Provider
-from tickloom_replay.library import load_library
+from tickloom_replay.collection import load_library
 from tickloom_replay.options import ReplaySettings, find_zone
 from tickloom_replay.provider import ReplayProvider
 

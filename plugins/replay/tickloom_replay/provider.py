@@ -10,8 +10,8 @@ from tickloom.errors import NoData, TickloomError, UnknownSymbol
 from tickloom.model import HistoricalData, Quote, Timeliness
 from tickloom.roles import HistoryRequest, Provider, ProviderInfo, QuoteStream
 from tickloom_replay.background import run_in_thread
+from tickloom_replay.collection import Library
 from tickloom_replay.history import collect_bars, list_intervals
-from tickloom_replay.library import Library
 from tickloom_replay.options import ReplaySettings
 from tickloom_replay.session import PROVIDER, Session
 from tickloom_replay.stream import ReplayStream
