@@ -24,6 +24,7 @@ TickloomError
 │   └── ServerUnavailable
 ├── ConfigError                 fix the configuration, then start again
 │   ├── CredentialsError        the provider refuses the key
+│   │   └── NotEntitled         the key is good, but not for what was asked
 │   ├── PortInUse
 │   └── MissingDependency
 ├── BadRecord                   drop the record: it is counted and told
@@ -259,9 +260,15 @@ class ConfigError(TickloomError):
 
 
 class CredentialsError(ConfigError):
-    """A provider refuses its key, or the key is not entitled to what was asked."""
+    """A provider refuses its key: no question will succeed before it is replaced."""
 
     code = "credentials-refused"
+
+
+class NotEntitled(CredentialsError):
+    """A provider knows the key, but it does not pay for this; other questions may succeed."""
+
+    code = "not-entitled"
 
 
 class PortInUse(ConfigError):

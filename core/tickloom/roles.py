@@ -21,6 +21,7 @@ from tickloom.model import (
     PriceAdjustment,
     Quality,
     Quote,
+    SymbolMatch,
     Timeliness,
 )
 
@@ -45,11 +46,13 @@ class ProviderInfo(Struct, frozen=True, kw_only=True):
         max_batch: Most symbols in one call of ``get_quotes``.
         intervals: Bar intervals that ``get_history`` knows; empty = no history.
         has_company: Whether ``get_company`` is offered.
+        has_search: Whether ``search`` is offered.
         has_stream: Whether ``open_stream`` is offered.
         namespace: Prefix such as ``SIM.`` that belongs to this provider alone: it serves no other
             symbol, and no other provider serves these. ``None`` = the common namespace.
         symbols: All symbols that it can serve; ``None`` = cannot be listed.
         budget: The most requests that the vendor allows.
+        concurrency: The most requests that are open at the same time.
         credentials: Settings keys that hold secrets, for ``doctor`` and the documentation.
         notice: What a user must know before relying on it. Empty = nothing.
     """
@@ -60,10 +63,12 @@ class ProviderInfo(Struct, frozen=True, kw_only=True):
     max_batch: int = 1
     intervals: tuple[Interval, ...] = ()
     has_company: bool = False
+    has_search: bool = False
     has_stream: bool = False
     namespace: str | None = None
     symbols: frozenset[str] | None = None
     budget: Budget = Budget()
+    concurrency: Annotated[int, Meta(ge=1)] = 4
     credentials: tuple[str, ...] = ()
     notice: str = ""
 
@@ -148,6 +153,10 @@ class Provider(Protocol):
             UnknownSymbol: The provider does not know the symbol.
         """
         _not_supported(self, "company information", symbol)
+
+    async def search(self, text: str, limit: int) -> Sequence[SymbolMatch]:
+        """Return at most ``limit`` symbols that fit ``text``, best first; none is no error."""
+        _not_supported(self, "search", repr(text))
 
     async def open_stream(self) -> QuoteStream:
         """Open an upstream stream without symbols; they are added by its ``subscribe``."""

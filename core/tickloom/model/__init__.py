@@ -4,34 +4,62 @@ Prices are ``Decimal`` and JSON numbers, times are aware UTC and ISO 8601 text, 
 known is ``None`` and left out of the JSON.
 """
 
-from tickloom.model.bar import Bar, HistoricalData, PriceAdjustment
+from tickloom.model.bar import Bar, Dividend, HistoricalData, PriceAdjustment, Split
 from tickloom.model.codec import decode_json, encode_history, encode_json, encode_msgpack
-from tickloom.model.company import Company
+from tickloom.model.company import Company, SymbolMatch
+from tickloom.model.currency import major_of, parse_currency, to_major, to_unit_of
 from tickloom.model.interval import Interval, parse_interval
 from tickloom.model.provider import DataProvider, Timeliness
 from tickloom.model.quote import DataType, MarketState, Quality, Quote, Trade
-from tickloom.model.symbol import is_glob, matches, parse_glob, parse_symbol
+from tickloom.model.symbol import (
+    SymbolKind,
+    SymbolParts,
+    is_glob,
+    join_symbol,
+    matches,
+    parse_glob,
+    parse_symbol,
+    split_symbol,
+    venue_mic,
+)
+from tickloom.model.venue import VENUES, Venue, canonical_suffix, find_venue
 
 __all__ = [
+    "VENUES",
     "Bar",
     "Company",
     "DataProvider",
     "DataType",
+    "Dividend",
     "HistoricalData",
     "Interval",
     "MarketState",
     "PriceAdjustment",
     "Quality",
     "Quote",
+    "Split",
+    "SymbolKind",
+    "SymbolMatch",
+    "SymbolParts",
     "Timeliness",
     "Trade",
+    "Venue",
+    "canonical_suffix",
     "decode_json",
     "encode_history",
     "encode_json",
     "encode_msgpack",
+    "find_venue",
     "is_glob",
+    "join_symbol",
+    "major_of",
     "matches",
+    "parse_currency",
     "parse_glob",
     "parse_interval",
     "parse_symbol",
+    "split_symbol",
+    "to_major",
+    "to_unit_of",
+    "venue_mic",
 ]

@@ -46,6 +46,32 @@ class Bar(Struct, frozen=True, kw_only=True, omit_defaults=True):
     vwap: Decimal | None = None
 
 
+class Split(Struct, frozen=True, kw_only=True):
+    """A share became several, or several became one.
+
+    Attributes:
+        day: The first day with the new count, in the venue's calendar.
+        ratio: New shares for each old one: 4 for four to one, 0.1 for one to ten.
+    """
+
+    day: date
+    ratio: Decimal
+
+
+class Dividend(Struct, frozen=True, kw_only=True):
+    """Cash paid for each share.
+
+    Attributes:
+        day: The first day without the right to it (ex-date), in the venue's calendar.
+        amount: For each share, in ``currency``.
+        currency: ISO 4217 code, or GBp, ILA, ZAc; ``None`` = not stated.
+    """
+
+    day: date
+    amount: Decimal
+    currency: str | None = None
+
+
 class HistoricalData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The bars of one symbol in a range of dates.
 
@@ -61,6 +87,8 @@ class HistoricalData(Struct, frozen=True, kw_only=True, omit_defaults=True):
         adjustment: What the prices account for.
         currency: ISO 4217 code, or GBp, ILA, ZAc for minor units.
         exchange: The venue as the provider names it.
+        splits: Those in the range, oldest first, where the provider tells them.
+        dividends: Those in the range, oldest first, where the provider tells them.
         fallback_from: The provider that should have answered, where another one did.
         fallback_reason: Why it did not.
     """
@@ -76,5 +104,7 @@ class HistoricalData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     adjustment: PriceAdjustment = PriceAdjustment.NONE
     currency: str | None = None
     exchange: str | None = None
+    splits: tuple[Split, ...] = ()
+    dividends: tuple[Dividend, ...] = ()
     fallback_from: str | None = None
     fallback_reason: str | None = None

@@ -1,4 +1,4 @@
-"""Who stands behind a symbol."""
+"""Who stands behind a symbol, and what a search for one finds."""
 
 from __future__ import annotations
 
@@ -51,3 +51,27 @@ class Company(Struct, frozen=True, kw_only=True, omit_defaults=True):
     fallback_from: str | None = None
     fallback_reason: str | None = None
     additional_data: dict[str, Any] | None = None
+
+
+class SymbolMatch(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that a search found.
+
+    Attributes:
+        symbol: Canonical.
+        name: The full name.
+        provider: Name of the provider that found it.
+        asset_type: ``stock``, ``fund``, ``index``, ``fx``, ``crypto`` … as the provider says.
+        exchange: The venue as the provider names it.
+        currency: ISO 4217 code, or GBp, ILA, ZAc for minor units.
+        country: As the provider names it.
+        score: How well it fits, from 0 to 1, as the provider says.
+    """
+
+    symbol: str
+    name: str
+    provider: str
+    asset_type: str | None = None
+    exchange: str | None = None
+    currency: str | None = None
+    country: str | None = None
+    score: Decimal | None = None

@@ -18,13 +18,16 @@ class Interval(StrEnum):
     MINUTES_15 = "15m"
     MINUTES_30 = "30m"
     HOUR = "1h"
+    MINUTES_90 = "90m"
     DAY = "1d"
+    DAYS_5 = "5d"
     WEEK = "1wk"
     MONTH = "1mo"
+    QUARTER = "3mo"
 
     @property
     def duration(self) -> timedelta:
-        """The nominal length; a month counts 30 days."""
+        """The nominal length; a month counts 30 days and a quarter 90."""
         return _DURATIONS[self]
 
     @property
@@ -41,9 +44,12 @@ _DURATIONS = {
     Interval.MINUTES_15: timedelta(minutes=15),
     Interval.MINUTES_30: timedelta(minutes=30),
     Interval.HOUR: timedelta(hours=1),
+    Interval.MINUTES_90: timedelta(minutes=90),
     Interval.DAY: timedelta(days=1),
+    Interval.DAYS_5: timedelta(days=5),
     Interval.WEEK: timedelta(weeks=1),
     Interval.MONTH: timedelta(days=30),
+    Interval.QUARTER: timedelta(days=90),
 }
 
 _ALIASES = {"60m": Interval.HOUR, "1w": Interval.WEEK, "1M": Interval.MONTH}
