@@ -9,7 +9,7 @@ from typing import cast
 from tickloom.cache import CacheManager, SingleFlight
 from tickloom.errors import BadRecord, TickloomError
 from tickloom.feeds import Reader
-from tickloom.model import Company, HistoricalData, Quote
+from tickloom.model import Company, HistoricalData, Quote, SymbolMatch
 from tickloom.pipeline import Pipeline
 from tickloom.roles import HistoryRequest
 
@@ -119,6 +119,14 @@ class Answers:
             return answer
 
         return await self._companies.run(symbol, ask)
+
+    async def search(self, text: str, limit: int) -> list[SymbolMatch]:
+        """Return the symbols that fit ``text``, best first.
+
+        Raises:
+            TickloomError: Why it cannot be searched.
+        """
+        return await self._reader.search(text, limit)
 
     async def aclose(self) -> None:
         """Cancel the questions that still run."""

@@ -1,9 +1,9 @@
 """One guarded HTTP request to a vendor, for plugins.
 
-A vendor's answer is hostile until parsed: it may be endless, lead to another host, or print our key.
-:func:`fetch` gives a status and bytes of bounded size, or an error of our tree that names neither
-the query nor the key. What a status means in general says :func:`check_status`; what is special to
-the vendor stays with the plugin.
+A vendor's answer is hostile until parsed: it may be endless, lead to another host, or print our
+key. :func:`fetch` gives a status and bytes of bounded size, or an error of our tree that names
+neither the query nor the key. What a status means in general says :func:`check_status`; what is
+special to the vendor stays with the plugin.
 """
 
 from __future__ import annotations

@@ -21,13 +21,23 @@ from tickloom.cache import CacheManager
 from tickloom.clock import Clock, SystemClock
 from tickloom.config import config
 from tickloom.errors import ConfigError, InvalidSymbol, TickloomError
-from tickloom.feeds import Feeds, Reader, RequestBudget, Router, Source
+from tickloom.feeds import (
+    Feeds,
+    Reader,
+    RedisPlaces,
+    RequestBudget,
+    Router,
+    Sessions,
+    Source,
+    make_rates,
+)
 from tickloom.model import (
     Company,
     HistoricalData,
     Interval,
     PriceAdjustment,
     Quote,
+    SymbolMatch,
     encode_json,
     parse_symbol,
 )
@@ -35,7 +45,8 @@ from tickloom.monitoring.health import overall, providers_health
 from tickloom.pipeline import Pipeline
 from tickloom.plugins import Plugins, load_plugins
 from tickloom.quality import Inspector
-from tickloom.questions import check_history, check_symbols
+from tickloom.questions import check_history, check_search, check_symbols
+from tickloom.roles import Provider
 from tickloom.settings import Settings
 from tickloom.store import QuoteWriter, open_backend
 from tickloom.stream import Demand, Hub
@@ -93,8 +104,9 @@ class MarketDataManager:
             headers={"User-Agent": f"tickloom/{__version__}"},
         )
         self.plugins: Plugins = load_plugins(self.settings, self._http, self.clock, entry_points)
-        self.router = Router(self._sources(), self.settings.providers)
+        self._jitter = jitter or random.Random()  # noqa: S311 - spreads retries, guards nothing
         self.cache_manager = CacheManager(self.settings.cache, self.settings.redis, self.clock)
+        self.router = Router(self._sources(), self.settings.providers)
         self.inspector = Inspector(self.plugins.validators)
         self.writer = QuoteWriter(
             open_backend(self.settings.database.url), self.settings.database, self.clock
@@ -104,14 +116,14 @@ class MarketDataManager:
         hub = Hub(self.epoch, demand)
         self.pipeline = Pipeline(self.inspector, self.cache_manager.quotes, hub, self.writer)
         feeds = Feeds(
-            self.router,
             reader,
             demand,
             hub,
             self.pipeline,
             self.settings.feeds,
             self.clock,
-            jitter or random.Random(),  # noqa: S311 - spreads retries, guards nothing
+            self._jitter,
+            Sessions(self.clock) if self.settings.feeds.sessions else None,
         )
         self.stream_manager = StreamManager(hub, demand, feeds, self.router, self.settings.stream)
         self._answers = Answers(reader, self.cache_manager, self.pipeline)
@@ -121,16 +133,20 @@ class MarketDataManager:
         self._errors = 0
 
     def _sources(self) -> list[Source]:
-        limits = self.settings.providers.budgets
+        timeout_s = self.settings.feeds.provider_timeout_s
         return [
-            Source(
-                provider,
-                self.clock,
-                self.settings.feeds.provider_timeout_s,
-                RequestBudget(name, limits.get(name, provider.info.budget), self.clock),
-            )
+            Source(provider, self.clock, timeout_s, self._budget(name, provider), self._jitter)
             for name, provider in self.plugins.providers.items()
         ]
+
+    def _budget(self, name: str, provider: Provider) -> RequestBudget:
+        budget = self.settings.providers.budgets.get(name, provider.info.budget)
+        redis = self.cache_manager.redis_cache.client
+        shared = None
+        if redis is not None:
+            prefix = self.settings.redis.prefix
+            shared = RedisPlaces(name, make_rates(budget), redis, prefix, self.clock)
+        return RequestBudget(name, budget, self.clock, shared)
 
     async def __aenter__(self) -> Self:
         await self.initialize()
@@ -271,6 +287,19 @@ class MarketDataManager:
         self._requests += 1
         with self._counting_errors():
             return await self._answers.company(symbol)
+
+    async def search(self, text: str, limit: int = 10) -> list[SymbolMatch]:
+        """Return the symbols that fit ``text`` as the first able provider finds them, best first.
+
+        Raises:
+            RequestError: The text is empty or too long, or the limit is not 1 to 50.
+            NotSupported: No provider offers a search.
+            Unavailable: No provider answered.
+        """
+        wanted = check_search(text, limit)
+        self._requests += 1
+        with self._counting_errors():
+            return await self._answers.search(wanted, limit)
 
     @contextmanager
     def _counting_errors(self) -> Iterator[None]:

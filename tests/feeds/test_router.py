@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import random
+
 from typing import Any
 
 import pytest
@@ -17,7 +19,9 @@ SETTINGS = ProviderSettings(primary="first", fallback=("second",))
 def make_router(*providers: ScriptedProvider) -> Router:
     clock = FakeClock()
     sources = [
-        Source(provider, clock, 5, RequestBudget(provider.info.name, Budget(), clock))
+        Source(
+            provider, clock, 5, RequestBudget(provider.info.name, Budget(), clock), random.Random(1)
+        )
         for provider in providers
     ]
     return Router(sources, SETTINGS)

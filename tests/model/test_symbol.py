@@ -5,19 +5,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tickloom.errors import InvalidSymbol
-from tickloom.model import is_glob, matches, parse_glob, parse_symbol
+from tickloom.model import (
+    VENUES,
+    SymbolKind,
+    SymbolParts,
+    is_glob,
+    join_symbol,
+    matches,
+    parse_glob,
+    parse_symbol,
+    split_symbol,
+    venue_mic,
+)
 
 REAL = [
     "AAPL",
     "BRK.B",
-    "BRK-B",
     "^GSPC",
     "EURUSD=X",
     "GC=F",
     "BTC-USD",
     "0P0000XTS7",
     "M&M.NS",
-    "TSCO.LON",
+    "TSCO.L",
+    "RDS-A.L",
+    "ABC-L",
+    "BAC-PL",
     "AAPL220121C00025000",
     "SIM.ACME",
 ]
@@ -30,8 +43,89 @@ def test_symbols_of_every_vendor_are_taken_in_any_case(symbol: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("brk-b", "BRK.B"),
+        ("BRK-B", "BRK.B"),
+        ("TSCO.LON", "TSCO.L"),
+        ("SHOP.TRT", "SHOP.TO"),
+        ("AAPL.US", "AAPL"),
+        ("eur/usd", "EURUSD=X"),
+        ("JPY=X", "USDJPY=X"),
+    ],
+)
+def test_what_vendors_write_differently_is_one_symbol(text: str, canonical: str) -> None:
+    assert parse_symbol(text) == canonical
+    assert parse_symbol(canonical) == canonical
+    assert parse_glob(text) == canonical
+
+
+@pytest.mark.parametrize(
+    ("symbol", "parts"),
+    [
+        ("AAPL", SymbolParts(kind=SymbolKind.EQUITY, root="AAPL")),
+        ("BRK.B", SymbolParts(kind=SymbolKind.EQUITY, root="BRK", share_class="B")),
+        ("ABC-L", SymbolParts(kind=SymbolKind.EQUITY, root="ABC", share_class="L")),
+        ("TSCO.L", SymbolParts(kind=SymbolKind.EQUITY, root="TSCO", suffix=".L")),
+        ("EURUSD=X", SymbolParts(kind=SymbolKind.FX, root="EUR", counter="USD")),
+        ("BTC-USD", SymbolParts(kind=SymbolKind.CRYPTO, root="BTC", counter="USD")),
+        ("^GSPC", SymbolParts(kind=SymbolKind.INDEX, root="GSPC")),
+        ("GC=F", SymbolParts(kind=SymbolKind.FUTURE, root="GC")),
+    ],
+)
+def test_a_symbol_says_what_it_is_made_of(symbol: str, parts: SymbolParts) -> None:
+    assert split_symbol(symbol) == parts
+
+
+@given(st.text("ABLVTX019.-^=/", max_size=12))
+def test_a_symbol_taken_apart_and_joined_is_the_same(text: str) -> None:
+    try:
+        symbol = parse_symbol(text)
+    except InvalidSymbol:
+        return
+    assert parse_symbol(symbol) == symbol
+    assert join_symbol(split_symbol(symbol)) == symbol
+
+
+@pytest.mark.parametrize(
+    ("symbol", "mic"),
+    [
+        ("AAPL", "XNYS"),
+        ("TSCO.L", "XLON"),
+        ("^FTSE", "XLON"),
+        ("EURUSD=X", "24/5"),
+        ("BTC-USD", None),
+        ("SIM.ACME", None),
+        ("^NOSUCH", None),
+    ],
+)
+def test_a_symbol_tells_whose_hours_it_keeps(symbol: str, mic: str | None) -> None:
+    assert venue_mic(symbol) == mic
+
+
+def test_no_two_venues_share_a_suffix() -> None:
+    suffixes = [text for venue in VENUES for text in (venue.suffix, *venue.aliases)]
+    assert len(suffixes) == len(set(suffixes))
+
+
+@pytest.mark.parametrize(
     "text",
-    ["", " ", "AA PL", "A\x00", "A\n", "x" * 33, "x" * 10_000, "-A", "A/B", "Ä", "ß", 5, None],
+    [
+        "",
+        " ",
+        "AA PL",
+        "A\x00",
+        "A\n",
+        "x" * 33,
+        "x" * 10_000,
+        "-A",
+        "A/B",
+        "A/BCD",
+        "Ä",
+        "ß",
+        5,
+        None,
+    ],
 )
 def test_what_is_no_symbol_is_refused_with_what_was_expected(text: object) -> None:
     with pytest.raises(InvalidSymbol, match="expected 1 to 32 letters"):

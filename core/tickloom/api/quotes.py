@@ -17,7 +17,14 @@ from msgspec import Meta, Struct
 from tickloom.api.problems import may_fail
 from tickloom.api.responses import JSON, json_response
 from tickloom.manager import MarketDataManager
-from tickloom.model import Company, HistoricalData, Quote, encode_history
+from tickloom.model import (
+    Company,
+    HistoricalData,
+    Interval,
+    Quote,
+    SymbolMatch,
+    encode_history,
+)
 from tickloom.questions import parse_date
 
 _JSON_HEADER = (b"content-type", JSON.encode())
@@ -87,6 +94,9 @@ def quote_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
     return [get_quote, get_quotes]
 
 
+_INTERVALS = "One of " + ", ".join(Interval) + "."
+
+
 def reference_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
     """Return the routes of the past and of what stands behind a symbol."""
 
@@ -106,9 +116,7 @@ def reference_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
         end_date: Annotated[
             str | None, QueryParameter(description="Last day, inclusive; absent = today in UTC.")
         ] = None,
-        interval: Annotated[
-            str, QueryParameter(description="1s, 1m, 2m, 5m, 15m, 30m, 1h, 1d, 1wk or 1mo.")
-        ] = "1d",
+        interval: Annotated[str, QueryParameter(description=_INTERVALS)] = "1d",
         adjusted: Annotated[
             str, QueryParameter(description="What prices account for: none, splits or all.")
         ] = "none",
@@ -128,7 +136,20 @@ def reference_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
     async def get_company(symbol: Symbol) -> Response[Company]:
         return json_response(await manager.get_company_info(symbol))
 
-    return [get_historical, get_company]
+    @get(
+        "/search",
+        operation_id="search",
+        summary="Symbols that fit a text",
+        tags=["market data"],
+        responses=may_fail(400, 404, 503),
+    )
+    async def search(
+        text: Annotated[str, QueryParameter(name="q", description="Part of a symbol or name.")],
+        limit: Annotated[int, QueryParameter(description="Most answers, 1 to 50.")] = 10,
+    ) -> Response[list[SymbolMatch]]:
+        return json_response(await manager.search(text, limit))
+
+    return [get_historical, get_company, search]
 
 
 class _Ready:

@@ -50,6 +50,11 @@ class SharedStore:
         self.last_error = ""
 
     @property
+    def client(self) -> Redis | None:
+        """The connection to Redis for others that need one, ``None`` without Redis."""
+        return self._client
+
+    @property
     def is_remote(self) -> bool:
         """True where other processes see the same values."""
         return self._client is not None

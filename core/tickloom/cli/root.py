@@ -17,6 +17,7 @@ _COMMANDS = {
     "quote": "Print the newest quotes.",
     "history": "Print the bars of a symbol.",
     "company": "Print what stands behind a symbol.",
+    "search": "List the symbols that fit a text.",
     "stream": "Watch live prices of a running server.",
     "record": "Write live prices of a running server to a file.",
     "plugins": "List the plugins.",

@@ -1,9 +1,20 @@
 """Reads providers: who is asked for which symbol, polling, push, failover."""
 
-from tickloom.feeds.budget import RequestBudget
+from tickloom.feeds.budget import RequestBudget, make_rates
 from tickloom.feeds.feeds import Feeds
+from tickloom.feeds.places import RedisPlaces
 from tickloom.feeds.reader import Reader
 from tickloom.feeds.router import Router
+from tickloom.feeds.sessions import Sessions
 from tickloom.feeds.source import Source
 
-__all__ = ["Feeds", "Reader", "RequestBudget", "Router", "Source"]
+__all__ = [
+    "Feeds",
+    "Reader",
+    "RedisPlaces",
+    "RequestBudget",
+    "Router",
+    "Sessions",
+    "Source",
+    "make_rates",
+]

@@ -15,7 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tickloom.errors import PluginError
-from tickloom.model import Bar, Company, HistoricalData, Quote, encode_json
+from tickloom.model import Bar, Company, HistoricalData, Quote, SymbolMatch, encode_json
 from tickloom.roles import HistoryRequest, ProviderInfo
 
 _PRICES = (
@@ -97,6 +97,21 @@ def check_company(company: Any, symbol: str, provider: str) -> Company:
     return replace(company, provider=provider)
 
 
+def check_matches(matches: Any, limit: int, provider: str) -> list[SymbolMatch]:
+    """Return at most ``limit`` matches.
+
+    Raises:
+        PluginError: It is no list of them, or a field has the wrong type.
+    """
+    if not isinstance(matches, list | tuple):
+        raise PluginError(f"provider {provider} gave no list of matches", found=matches)
+    for match in matches[:limit]:
+        if type(match) is not SymbolMatch:
+            raise PluginError(f"provider {provider} gave no SymbolMatch", found=match)
+        _check_json(match, provider)
+    return [replace(match, provider=provider) for match in matches[:limit]]
+
+
 def _check_bar(bar: Any, symbol: str, provider: str) -> None:
     if type(bar) is not Bar:
         raise _wrong(provider, symbol, "a bar", bar, "a Bar")
@@ -107,7 +122,7 @@ def _check_bar(bar: Any, symbol: str, provider: str) -> None:
     _check_time(bar.timestamp, symbol, provider)
 
 
-def _check_json(value: Quote | HistoricalData | Company, provider: str) -> None:
+def _check_json(value: Quote | HistoricalData | Company | SymbolMatch, provider: str) -> None:
     # Slow, but complete: what comes back from JSON as the same type has the right types.
     try:
         msgspec.json.decode(encode_json(value), type=type(value))

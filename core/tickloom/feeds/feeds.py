@@ -16,33 +16,38 @@ from tickloom.feeds.intake import Intake
 from tickloom.feeds.poll import PollFeed
 from tickloom.feeds.push import PushFeed
 from tickloom.feeds.reader import Reader
-from tickloom.feeds.router import Router
+from tickloom.feeds.sessions import Sessions
 from tickloom.feeds.source import Source
-from tickloom.model import is_glob, matches
+from tickloom.model import Quote, Timeliness, is_glob, matches
 from tickloom.settings import FeedSettings
 from tickloom.stream import Demand, Hub, Status, StatusState
+
+# How often it is looked whether a stream fell silent or a venue opened.
+_LOOK_S = 1.0
+_VENUELESS = (Timeliness.SIMULATED, Timeliness.REPLAYED)
 
 
 class Feeds:
     """Demand-driven: what nobody wants is not read.
 
-    A symbol goes to the push stream of its first provider where that offers one, else into a poll
-    loop: the fast one where somebody streams it, the slow one where it is only watched.
+    A symbol goes to the push stream of its first provider where that offers one. It is polled where
+    there is none, and where the stream is down or silent: at the fast interval where somebody
+    streams it, at the slow one where it is only watched. A symbol that its stream does not mention
+    for the slow interval is polled at that interval besides.
 
     Args:
-        router: Who serves what.
-        reader: Asks with failover.
+        reader: Asks with failover; its router says who serves what.
         demand: What is wanted.
         hub: Told of the state of feeds.
         intake: Where quotes go.
         settings: Intervals.
         clock: Passed on.
         jitter: Passed on.
+        sessions: When venues are open; ``None`` = they are always.
     """
 
     def __init__(
         self,
-        router: Router,
         reader: Reader,
         demand: Demand,
         hub: Hub,
@@ -50,55 +55,67 @@ class Feeds:
         settings: FeedSettings,
         clock: Clock,
         jitter: random.Random,
+        sessions: Sessions | None = None,
     ) -> None:
-        self._router = router
+        self._router = reader.router
         self._demand = demand
         self._hub = hub
+        self._intake = intake
+        self._settings = settings
         self._clock = clock
-        self._task: asyncio.Task[None] | None = None
+        self._sessions = sessions
+        self._tasks: list[asyncio.Task[None]] = []
         self._states: dict[str, tuple[StatusState, datetime, str]] = {}
         self._serving: dict[str, set[str]] = {}
+        self._streamed: set[str] = set()
+        self._closed: dict[str, set[str]] = {}
+        sources = reader.router.sources.values()
         self._push = {
-            source.name: PushFeed(source, intake.accept, self._tell, clock, jitter)
-            for source in router.sources.values()
+            source.name: PushFeed(source, self._intake.accept, self._tell, clock, jitter)
+            for source in sources
             if source.info.has_stream
         }
-        told = (intake, self._refuse, self._settled, clock)
-        intervals = (settings.batch_update_interval_s, settings.real_time_update_interval_s)
-        # One loop for each provider: one that hangs must not hold up the symbols of another.
+        # One for each provider: one that hangs must not hold up the symbols of another.
         self._poll = {
-            (source.name, streamed): PollFeed(
-                reader, *told, intervals[streamed], f"{source.name} every {intervals[streamed]:g} s"
-            )
-            for source in router.sources.values()
-            if not source.info.has_stream
-            for streamed in (False, True)
+            source.name: PollFeed(source, reader, self, self._hours_of(source), clock)
+            for source in sources
         }
+
+    def _hours_of(self, source: Source) -> Sessions | None:
+        # Simulated and recorded prices keep the hours of nobody.
+        return None if source.info.timeliness in _VENUELESS else self._sessions
 
     @property
     def running(self) -> bool:
         """True between :meth:`start` and :meth:`stop`."""
-        return self._task is not None
+        return bool(self._tasks)
 
     async def start(self) -> None:
         """Begin to follow the demand; calling it twice is allowed."""
-        if self._task is None:
+        if not self._tasks:
             self._demand.changed.set()
-            self._task = asyncio.create_task(self._follow(), name="feeds")
+            self._tasks = [
+                asyncio.create_task(self._follow(), name="feeds"),
+                asyncio.create_task(self._watch(), name="watch the feeds"),
+            ]
 
     async def stop(self) -> None:
         """Stop reading; subscriptions stay and are served again after :meth:`start`."""
-        task, self._task = self._task, None
-        if task is not None:
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
             task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-        await self._assign({}, {})
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(
+            *(feed.want(set()) for feed in self._push.values()),
+            *(feed.want({}) for feed in self._poll.values()),
+        )
         for name, symbols in self._serving.items():
             if symbols:
                 now = self._clock.now()
                 self._hub.publish_status(name, "down", now, symbols, "streaming was stopped")
         self._serving.clear()
         self._states.clear()
+        self._closed.clear()
 
     async def _follow(self) -> None:
         while True:
@@ -112,8 +129,7 @@ class Feeds:
     async def _distribute(self) -> None:
         streamed = self._expanded(self._demand.streamed)
         watched = self._expanded(self._demand.watched) - streamed
-        push: dict[str, set[str]] = {}
-        poll: dict[tuple[str, bool], set[str]] = {}
+        self._streamed = streamed
         self._serving = {}
         for symbol in streamed | watched:
             try:
@@ -121,11 +137,72 @@ class Feeds:
             except TickloomError:
                 continue
             self._serving.setdefault(source.name, set()).add(symbol)
-            if source.info.has_stream:
-                push.setdefault(source.name, set()).add(symbol)
-            else:
-                poll.setdefault((source.name, symbol in streamed), set()).add(symbol)
-        await self._assign(push, poll)
+        await asyncio.gather(
+            *(feed.want(self._serving.get(name, set())) for name, feed in self._push.items())
+        )
+        await self._share_polls()
+
+    async def _share_polls(self) -> None:
+        await asyncio.gather(*(feed.want(self._polled(name)) for name, feed in self._poll.items()))
+
+    def _polled(self, name: str) -> dict[str, float]:
+        """Return which symbols of a provider are polled now, and at which interval."""
+        fast_s = self._settings.real_time_update_interval_s
+        slow_s = self._settings.batch_update_interval_s
+        push = self._push.get(name)
+        source = self._router.sources[name]
+        waiting = push is not None and not push.live and source.stream_healthy
+        intervals = {}
+        for symbol in self._serving.get(name, ()):
+            if push is not None and (waiting or push.is_covered(symbol, slow_s)):
+                continue
+            quiet = push is not None and push.live
+            fast = symbol in self._streamed and not quiet
+            intervals[symbol] = fast_s if fast else slow_s
+        return intervals
+
+    async def _watch(self) -> None:
+        while True:
+            await self._clock.sleep(_LOOK_S)
+            try:
+                await self._look()
+            except Exception as error:  # noqa: BLE001 - the next look may go well
+                logger.opt(exception=error).error("the feeds could not be looked after")
+
+    async def _look(self) -> None:
+        if self._sessions is not None:
+            wanted = [
+                symbol
+                for name, symbols in self._serving.items()
+                if self._hours_of(self._router.sources[name]) is not None
+                for symbol in symbols
+            ]
+            await self._sessions.prepare(wanted)
+            self._tell_hours(self._sessions)
+        for name, push in self._push.items():
+            open_now = self._serving.get(name, set()) - self._closed.get(name, set())
+            if open_now and push.quiet_s() > self._settings.silence_s:
+                reason = f"its stream has said nothing for {push.quiet_s():.0f} s"
+                source = self._router.sources[name]
+                source.stream_healthy = False
+                self._tell(source, "stale", reason)
+                await push.reopen()
+        await self._share_polls()
+
+    def _tell_hours(self, sessions: Sessions) -> None:
+        for name, symbols in self._serving.items():
+            if self._hours_of(self._router.sources[name]) is None:
+                continue
+            closed = {symbol for symbol in symbols if not sessions.is_open(symbol)}
+            before = self._closed.get(name, set())
+            self._closed[name] = closed
+            now = self._clock.now()
+            if closed - before:
+                reason = "the venue is closed"
+                self._hub.publish_status(name, "closed", now, closed - before, reason)
+            if (before - closed) & symbols:
+                state, since, reason = self._states.get(name, ("live", now, ""))
+                self._hub.publish_status(name, state, since, (before - closed) & symbols, reason)
 
     def _expanded(self, patterns: set[str]) -> set[str]:
         symbols = {pattern for pattern in patterns if not is_glob(pattern)}
@@ -134,14 +211,6 @@ class Feeds:
             listed = self._router.listed()
             symbols |= {symbol for symbol in listed if any(matches(symbol, glob) for glob in globs)}
         return symbols
-
-    async def _assign(
-        self, push: dict[str, set[str]], poll: dict[tuple[str, bool], set[str]]
-    ) -> None:
-        await asyncio.gather(
-            *(feed.want(push.get(name, set())) for name, feed in self._push.items()),
-            *(feed.want(poll.get(key, set())) for key, feed in self._poll.items()),
-        )
 
     def _tell(self, source: Source, state: StatusState, reason: str = "") -> None:
         known = self._states.get(source.name)
@@ -162,16 +231,27 @@ class Feeds:
                 return error
         return None
 
-    def _refuse(self, symbol: str, error: TickloomError) -> None:
+    def found(self, quote: Quote, *, news: bool) -> None:
+        """Take what a poll found, unless the stream of the same provider brought it before."""
+        push = self._push.get(quote.provider)
+        if news and (push is None or not push.has_newer(quote)):
+            self._intake.accept(quote)
+        else:
+            self._intake.confirm(quote.symbol)
+
+    def refused(self, symbol: str, error: TickloomError) -> None:
+        """Tell those who want a symbol that nobody knows it."""
         self._hub.publish_failure(symbol, 404, str(error))
 
-    def _settled(self) -> None:
-        for name in self._serving.keys() - self._push.keys():
+    def settled(self) -> None:
+        """Tell which providers are up and which are not, as the last polls found."""
+        for name in self._serving:
             source = self._router.sources[name]
-            if source.healthy:
-                self._tell(source, "live")
-            else:
+            if not source.healthy:
                 self._tell(source, "down", source.last_error)
+            elif name not in self._push or not source.stream_healthy:
+                polled = "polled while its stream is away" if name in self._push else ""
+                self._tell(source, "live", polled)
 
     def troubles(self, symbols: Collection[str]) -> list[Status]:
         """Return a status for each provider of ``symbols`` whose feed is not live."""

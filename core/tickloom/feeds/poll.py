@@ -1,106 +1,215 @@
-"""Asks for wanted symbols again and again, for providers that do not push."""
+"""Asks for wanted symbols again and again, for what no stream brings."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+import heapq
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from loguru import logger
 
 from tickloom.clock import Clock
-from tickloom.errors import NotFound, TickloomError
-from tickloom.feeds.intake import Intake
+from tickloom.errors import NotFound, TickloomError, Unavailable
 from tickloom.feeds.reader import Reader
+from tickloom.feeds.sessions import Sessions
+from tickloom.feeds.source import Source
 from tickloom.model import Quote
 
-# A vendor may err for a moment; the symbol is asked for again after this time.
+# A poll waits so long for its place in a budget before the next provider is asked instead.
+_PATIENCE_S = 60.0
+# A vendor may err for a moment; an unknown symbol is asked for again after this time.
 _UNKNOWN_S = 60.0
+# Delayed prices arrive up to twenty minutes after the close.
+_SETTLE_S = 1_200.0
+_CLOSED_LOOK_S = 60.0
+_SOONEST_S = 0.01
+_EARLY = 0.1
+
+
+class Told(Protocol):
+    """Who hears what polls find."""
+
+    def found(self, quote: Quote, *, news: bool) -> None:
+        """Take an answer; without ``news`` it is the same as the last one."""
+        ...
+
+    def refused(self, symbol: str, error: TickloomError) -> None:
+        """Take note that nobody knows the symbol."""
+        ...
+
+    def settled(self) -> None:
+        """Take note that the health of the providers is known anew."""
+        ...
 
 
 class PollFeed:
-    """One loop over the symbols that are read at one interval.
+    """Asks one provider, and those behind it, for each wanted symbol at its own interval.
+
+    The longest overdue symbols come first, joined into the largest batch that the provider takes,
+    so none starves however small the budget. Symbols asked for before are spread over the budget;
+    new ones go at once where it allows. A closed venue is asked once more after its prices have
+    settled, and then left alone until it opens.
 
     Args:
+        source: The provider that is asked first.
         reader: Asks with failover.
-        intake: Where quotes go.
-        refuse: Told which symbol turned out to be unknown, and why.
-        settled: Called after each round, when the health of the providers is known anew.
-        clock: For the interval.
-        interval_s: Time from the end of one round to the begin of the next, in seconds.
-        name: Names the task.
+        told: Hears the answers.
+        sessions: Whether a venue is open; ``None`` = they are always.
+        clock: For the intervals.
     """
 
     def __init__(
-        self,
-        reader: Reader,
-        intake: Intake,
-        refuse: Callable[[str, TickloomError], None],
-        settled: Callable[[], None],
-        clock: Clock,
-        interval_s: float,
-        name: str,
+        self, source: Source, reader: Reader, told: Told, sessions: Sessions | None, clock: Clock
     ) -> None:
+        self._source = source
         self._reader = reader
-        self._intake = intake
-        self._refuse = refuse
-        self._settled = settled
+        self._told = told
+        self._sessions = sessions
         self._clock = clock
-        self._interval_s = interval_s
-        self._name = name
-        self._wanted: set[str] = set()
+        self._interval_s: Mapping[str, float] = {}
+        self._due: dict[str, float] = {}
+        self._queue: list[tuple[float, str]] = []
+        self._answered_at: dict[str, float] = {}
         self._unknown: dict[str, tuple[float, TickloomError]] = {}
         self._last: dict[str, tuple[object, ...]] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._next_repeat_s = 0.0
+        self._batches: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.Task[None] | None = None
         self.rounds = 0
 
-    async def want(self, symbols: set[str]) -> None:
-        """Make ``symbols`` the whole set that is polled; an empty set stops the loop."""
-        self._wanted = symbols
-        self._unknown = {
-            symbol: since for symbol, since in self._unknown.items() if symbol in symbols
-        }
-        self._last = {symbol: seen for symbol, seen in self._last.items() if symbol in symbols}
+    async def want(self, symbols: Mapping[str, float]) -> None:
+        """Make ``symbols`` the whole set that is polled, each with its interval in seconds."""
+        now_s = self._clock.monotonic()
+        for symbol, interval_s in symbols.items():
+            before_s = self._interval_s.get(symbol)
+            if before_s is None:
+                self._put(symbol, max(now_s, self._due.get(symbol, now_s)))
+            elif interval_s < before_s and symbol in self._due:
+                self._put(symbol, min(self._due[symbol], now_s + interval_s))
+        self._interval_s = symbols
+        for kept in (self._due, self._answered_at, self._unknown, self._last):
+            for symbol in kept.keys() - symbols.keys():
+                del kept[symbol]
         if not symbols:
             await self.aclose()
-        elif self._task is None:
-            self._task = asyncio.create_task(self._run(), name=f"poll {self._name}")
+            return
+        if self._timer is None:
+            self._timer = asyncio.create_task(self._run(), name=f"poll {self._source.name}")
+        self._dispatch()
 
     async def aclose(self) -> None:
-        """Stop the loop and wait until its task is gone."""
-        task, self._task = self._task, None
-        if task is not None:
+        """Stop asking and wait until no task is left."""
+        timer, self._timer = self._timer, None
+        tasks = [*self._batches, *([timer] if timer is not None else [])]
+        for task in tasks:
             task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self._round(self._due())
-            except Exception as error:  # noqa: BLE001 - one bad round must not end the polling
-                logger.opt(exception=error).error("a round of polls failed")
-            await self._clock.sleep(self._interval_s)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._interval_s = {}
+        self._due.clear()
+        self._queue.clear()
 
     def unknown(self, symbol: str) -> TickloomError | None:
         """Return why a symbol is not asked for at the moment, ``None`` where it is."""
         until_s, error = self._unknown.get(symbol, (0.0, None))
         return error if self._clock.monotonic() < until_s else None
 
-    def _due(self) -> list[str]:
-        return sorted(symbol for symbol in self._wanted if self.unknown(symbol) is None)
+    def _put(self, symbol: str, due_s: float) -> None:
+        self._due[symbol] = due_s
+        heapq.heappush(self._queue, (due_s, symbol))
 
-    async def _round(self, symbols: Iterable[str]) -> None:
-        answers = await self._reader.quotes(list(symbols))
-        self.rounds += 1
-        for symbol, answer in answers.items():
-            if isinstance(answer, Quote):
-                if self._is_news(answer):
-                    self._intake.accept(answer)
-                else:
-                    self._intake.confirm(symbol)
-            elif isinstance(answer, NotFound):
-                self._unknown[symbol] = (self._clock.monotonic() + _UNKNOWN_S, answer)
-                self._refuse(symbol, answer)
-        self._settled()
+    async def _run(self) -> None:
+        while True:
+            next_s = self._queue[0][0] if self._queue else self._clock.monotonic() + 1.0
+            if self._next_repeat_s > next_s and self._is_repeat(self._queue[0][1]):
+                next_s = self._next_repeat_s
+            await self._clock.sleep(max(_SOONEST_S, next_s - self._clock.monotonic()))
+            self._dispatch()
+
+    def _dispatch(self) -> None:
+        # In a small budget the order of those who wait for a place is the order of their turns.
+        scarce = self._source.budget.poll_gap_s >= 1
+        most = 1 if scarce else self._source.info.concurrency
+        while len(self._batches) < most:
+            batch = self._take_batch()
+            if not batch:
+                return
+            task = asyncio.create_task(self._ask(batch), name=f"ask {self._source.name}")
+            self._batches.add(task)
+            task.add_done_callback(self._batches.discard)
+
+    def _is_repeat(self, symbol: str) -> bool:
+        return symbol in self._answered_at
+
+    def _take_batch(self) -> list[str]:
+        now_s = self._clock.monotonic()
+        paced = self._next_repeat_s > now_s
+        batch: list[str] = []
+        back: list[tuple[float, str]] = []
+        while self._queue and len(batch) < max(1, self._source.info.max_batch):
+            due_s, symbol = self._queue[0]
+            # Who is nearly due goes along: larger batches cost less than punctual ones.
+            early_s = self._interval_s.get(symbol, 0.0) * _EARLY if batch else 0.0
+            if due_s - early_s > now_s:
+                break
+            heapq.heappop(self._queue)
+            if self._due.get(symbol) != due_s:
+                continue
+            if paced and self._is_repeat(symbol):
+                back.append((due_s, symbol))
+            elif self._rests(symbol):
+                self._put(symbol, now_s + _CLOSED_LOOK_S)
+            else:
+                del self._due[symbol]
+                batch.append(symbol)
+        for item in back:
+            heapq.heappush(self._queue, item)
+        if any(self._is_repeat(symbol) for symbol in batch):
+            self._next_repeat_s = now_s + self._source.budget.poll_gap_s
+        return batch
+
+    def _rests(self, symbol: str) -> bool:
+        closed_s = self._sessions.closed_at(symbol) if self._sessions is not None else None
+        if closed_s is None:
+            return False
+        answered_s = self._answered_at.get(symbol)
+        now_s = self._clock.now().timestamp()
+        settled = now_s >= closed_s + _SETTLE_S
+        return answered_s is not None and (answered_s >= closed_s + _SETTLE_S or not settled)
+
+    async def _ask(self, batch: Sequence[str]) -> None:
+        answers: Mapping[str, Quote | TickloomError] = {}
+        try:
+            answers = await self._reader.quotes(batch, _PATIENCE_S)
+            self.rounds += 1
+            for symbol in batch:
+                if symbol in self._interval_s:
+                    self._take(symbol, answers[symbol])
+            self._told.settled()
+        except Exception as error:  # noqa: BLE001 - one bad round must not end the polling
+            logger.opt(exception=error).error("a round of polls failed")
+        finally:
+            now_s = self._clock.monotonic()
+            for symbol in batch:
+                interval_s = self._interval_s.get(symbol)
+                if interval_s is not None and symbol not in self._due:
+                    self._put(symbol, now_s + max(interval_s, self._pause_s(answers.get(symbol))))
+        # This task still counts as open; the timer starts what has become possible.
+
+    def _pause_s(self, answer: Quote | TickloomError | None) -> float:
+        if isinstance(answer, NotFound):
+            return _UNKNOWN_S
+        if isinstance(answer, Unavailable) and self._source.breaker.state == "closed":
+            return min(answer.retry_after_s or 0.0, _PATIENCE_S)
+        return 0.0
+
+    def _take(self, symbol: str, answer: Quote | TickloomError) -> None:
+        if isinstance(answer, Quote):
+            self._answered_at[symbol] = self._clock.now().timestamp()
+            self._told.found(answer, news=self._is_news(answer))
+        elif isinstance(answer, NotFound):
+            self._unknown[symbol] = (self._clock.monotonic() + _UNKNOWN_S, answer)
+            self._told.refused(symbol, answer)
 
     def _is_news(self, quote: Quote) -> bool:
         # A poll that finds what the last one found is no tick.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from datetime import datetime
 from typing import Protocol
 
 from loguru import logger
@@ -57,6 +58,10 @@ class PushFeed:
         self._stream: QuoteStream | None = None
         self._task: asyncio.Task[None] | None = None
         self._aligning = asyncio.Lock()
+        self._began_s = 0.0
+        self._heard_s: float | None = None
+        self._ticked_s: dict[str, float] = {}
+        self._newest: dict[str, datetime] = {}
         self.reconnects = 0
         self.refused = 0
         self.stray = 0
@@ -65,6 +70,9 @@ class PushFeed:
     async def want(self, symbols: set[str]) -> None:
         """Make ``symbols`` the whole set that is read; an empty set closes the stream."""
         self._wanted = symbols
+        for kept in (self._ticked_s, self._newest):
+            for symbol in kept.keys() - symbols:
+                del kept[symbol]
         if not symbols:
             await self.aclose()
         elif self._task is None:
@@ -78,6 +86,33 @@ class PushFeed:
                 self._fail(error)
                 self._begin(_FIRST_PAUSE_S)
 
+    @property
+    def live(self) -> bool:
+        """True where the open stream has brought something."""
+        return self._stream is not None and self._heard_s is not None
+
+    def quiet_s(self) -> float:
+        """Return the seconds since the open stream brought something or was opened."""
+        if self._stream is None:
+            return 0.0
+        return self._clock.monotonic() - (self._heard_s or self._began_s)
+
+    def is_covered(self, symbol: str, most_s: float) -> bool:
+        """True where the open stream brought this symbol within ``most_s`` seconds."""
+        ticked_s = self._ticked_s.get(symbol)
+        return self.live and ticked_s is not None and self._clock.monotonic() - ticked_s <= most_s
+
+    def has_newer(self, quote: Quote) -> bool:
+        """True where a polled quote is no newer than what the stream brought of its symbol."""
+        newest = self._newest.get(quote.symbol)
+        return newest is not None and quote.timestamp <= newest
+
+    async def reopen(self) -> None:
+        """Give up a stream that says nothing and open another one."""
+        await self.aclose()
+        if self._wanted:
+            self._begin(_FIRST_PAUSE_S)
+
     def _begin(self, pause_s: float) -> None:
         self._task = asyncio.create_task(self._run(pause_s), name=f"push {self._source.name}")
 
@@ -90,7 +125,7 @@ class PushFeed:
 
     def _fail(self, error: BaseException) -> None:
         explained = self._source.explain("stream", error)
-        self._source.note_failure(explained)
+        self._source.note_stream_failure(explained)
         self._tell(self._source, "down", str(explained))
 
     async def _run(self, wait_s: float) -> None:
@@ -119,10 +154,12 @@ class PushFeed:
         stream = await self._source.open_stream()
         try:
             self._subscribed = set()
+            self._began_s, self._heard_s = self._clock.monotonic(), None
             self._stream = stream
             await self._align(stream)
             async for batch in stream:
-                self._source.succeeded()
+                self._heard_s = self._clock.monotonic()
+                self._source.stream_succeeded()
                 # Cheap where nothing changed; an open stream that says nothing is not live yet.
                 self._tell(self._source, "live")
                 self.received += len(batch)
@@ -142,6 +179,8 @@ class PushFeed:
             return
         # Late ticks of a symbol that was just given back, or of one that is none of its business.
         if vouched.symbol in self._wanted:
+            self._ticked_s[vouched.symbol] = self._clock.monotonic()
+            self._newest[vouched.symbol] = vouched.timestamp
             self._accept(vouched)
         else:
             self.stray += 1

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from tickloom.errors import TickloomError, UnknownSymbol
 from tickloom.feeds.router import Router
 from tickloom.feeds.source import Source
-from tickloom.model import Company, HistoricalData, Quote
+from tickloom.model import Company, HistoricalData, Quote, SymbolMatch
 from tickloom.roles import HistoryRequest
 
 A = TypeVar("A", HistoricalData, Company)
@@ -26,24 +26,31 @@ class Reader:
     """
 
     def __init__(self, router: Router) -> None:
-        self._router = router
+        self.router = router
 
-    async def quotes(self, symbols: Sequence[str]) -> dict[str, Quote | TickloomError]:
+    async def quotes(
+        self, symbols: Sequence[str], patience_s: float | None = None
+    ) -> dict[str, Quote | TickloomError]:
         """Return a quote or an error for every one of ``symbols``.
 
         Symbols go to their first provider in as few calls as it takes; what it could not answer
         goes on to the next one.
+
+        Args:
+            symbols: Canonical.
+            patience_s: Longest wait for a place in the first provider's budget; ``None`` = the
+                time limit of an answer.
         """
         found: dict[str, Quote | TickloomError] = {}
         plans: dict[str, list[Source]] = {}
         for symbol in symbols:
             try:
-                plans[symbol] = self._router.candidates(symbol)
+                plans[symbol] = self.router.candidates(symbol)
             except TickloomError as error:
                 found[symbol] = error
         step = 0
         while plans:
-            await self._ask_round(plans, step, found)
+            await self._ask_round(plans, step, found, patience_s if step == 0 else None)
             step += 1
             plans = {
                 symbol: plan
@@ -53,15 +60,19 @@ class Reader:
         return found
 
     async def _ask_round(
-        self, plans: dict[str, list[Source]], step: int, found: dict[str, Quote | TickloomError]
+        self,
+        plans: dict[str, list[Source]],
+        step: int,
+        found: dict[str, Quote | TickloomError],
+        patience_s: float | None,
     ) -> None:
         rounds: dict[str, list[str]] = {}
         for symbol, plan in plans.items():
             rounds.setdefault(plan[step].name, []).append(symbol)
-        sources = [self._router.sources[name] for name in rounds]
+        sources = [self.router.sources[name] for name in rounds]
         answers = await asyncio.gather(
             *(
-                source.quotes(wanted)
+                source.quotes(wanted, patience_s)
                 for source, wanted in zip(sources, rounds.values(), strict=True)
             )
         )
@@ -75,7 +86,7 @@ class Reader:
         Raises:
             TickloomError: What the last provider said, where nobody had them.
         """
-        plan = self._router.candidates(
+        plan = self.router.candidates(
             request.symbol, lambda source: request.interval in source.info.intervals
         )
         return await self._first(plan, lambda source: source.history(request))
@@ -86,8 +97,31 @@ class Reader:
         Raises:
             TickloomError: What the last provider said, where nobody had one.
         """
-        plan = self._router.candidates(symbol, lambda source: source.info.has_company)
+        plan = self.router.candidates(symbol, lambda source: source.info.has_company)
         return await self._first(plan, lambda source: source.company(symbol))
+
+    async def search(self, text: str, limit: int) -> list[SymbolMatch]:
+        """Return what the first provider that finds something finds, best first.
+
+        Raises:
+            NotSupported: No provider offers a search.
+            TickloomError: What the last provider said, where none could answer.
+        """
+        plan = self.router.searchers()
+        failure: TickloomError | None = None
+        answered = False
+        for source in plan:
+            try:
+                matches = await source.search(text, limit)
+            except TickloomError as error:
+                failure = _worse(failure, error)
+            else:
+                answered = True
+                if matches:
+                    return matches
+        if failure is not None and not answered:
+            raise failure
+        return []
 
     async def _first(self, plan: list[Source], ask: Callable[[Source], Awaitable[A]]) -> A:
         failure: TickloomError | None = None

@@ -45,6 +45,17 @@ class Router:
             raise NotSupported(f"no provider of {symbol} offers this: {names} cannot")
         return chosen
 
+    def searchers(self) -> list[Source]:
+        """Return the providers that can be searched, first choice first.
+
+        Raises:
+            NotSupported: There is none.
+        """
+        found = [one for one in (*self._named, *self._others) if one.info.has_search]
+        if not found:
+            raise NotSupported("no running provider offers a search")
+        return found
+
     def _serving(self, symbol: str) -> list[Source]:
         for source in self.sources.values():
             namespace = source.info.namespace

@@ -1,34 +1,46 @@
-"""A provider as the host uses it: with a time limit, a budget, and a record of its health."""
+"""A provider as the host uses it: limited, retried, left in peace while it fails, and watched."""
 
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
+import stamina
 from loguru import logger
 from msgspec.structs import replace
 
 from tickloom.clock import Clock
 from tickloom.errors import (
     ConfigError,
+    NotEntitled,
     NotFound,
     PluginError,
     ProviderUnavailable,
+    RateLimited,
     RequestError,
     TickloomError,
     Unavailable,
     UnknownSymbol,
     scrub,
 )
+from tickloom.feeds.breaker import Breaker
 from tickloom.feeds.budget import RequestBudget
-from tickloom.feeds.checks import check_company, check_history, check_quote
-from tickloom.model import Company, HistoricalData, Quote, Timeliness
+from tickloom.feeds.checks import check_company, check_history, check_matches, check_quote
+from tickloom.model import Company, HistoricalData, Quote, SymbolMatch, Timeliness
 from tickloom.roles import HistoryRequest, Provider, QuoteStream
 
 T = TypeVar("T")
+
+_ATTEMPTS = 3
+_FIRST_WAIT_S = 0.1
+_LONGEST_WAIT_S = 1.0
+# A vendor may err for a moment; a symbol that it does not know is asked for again after this time.
+_UNKNOWN_S = 60.0
+_UNKNOWN_KEPT = 10_000
 
 
 class Source:
@@ -39,10 +51,16 @@ class Source:
         clock: For time limits and timestamps of the health record.
         timeout_s: Longest wait for a place in the budget, and then for an answer.
         budget: Its requests.
+        jitter: Spreads the probes of a provider that failed.
     """
 
     def __init__(
-        self, provider: Provider, clock: Clock, timeout_s: float, budget: RequestBudget
+        self,
+        provider: Provider,
+        clock: Clock,
+        timeout_s: float,
+        budget: RequestBudget,
+        jitter: random.Random,
     ) -> None:
         self.info = provider.info
         self.name = provider.info.name
@@ -52,10 +70,15 @@ class Source:
         self.last_error_at: datetime | None = None
         self.last_success_at: datetime | None = None
         self.healthy = True
+        self.stream_healthy = True
         self._provider = provider
         self._clock = clock
         self.timeout_s = timeout_s
-        self._budget = budget
+        self.budget = budget
+        self.breaker = Breaker(clock, jitter)
+        self.retries = 0
+        self._open = asyncio.Semaphore(provider.info.concurrency)
+        self._unknown: dict[str, tuple[float, UnknownSymbol]] = {}
 
     def knows(self, symbol: str) -> bool:
         """True where the provider may be asked for ``symbol``."""
@@ -64,24 +87,39 @@ class Source:
             return False
         return info.symbols is None or symbol in info.symbols
 
-    async def quotes(self, symbols: Sequence[str]) -> dict[str, Quote | TickloomError]:
+    async def quotes(
+        self, symbols: Sequence[str], patience_s: float | None = None
+    ) -> dict[str, Quote | TickloomError]:
         """Return a quote or an error for every one of ``symbols``, whatever the provider raises.
 
-        Larger lists are asked for in pieces of ``info.max_batch``, one after the other.
+        Larger lists are asked for in pieces of ``info.max_batch``, as many at the same time as the
+        provider takes.
+
+        Args:
+            symbols: Canonical.
+            patience_s: Longest wait for a place in the budget; ``None`` = ``timeout_s``.
         """
-        found: dict[str, Quote | TickloomError] = {}
-        for start in range(0, len(symbols), max(1, self.info.max_batch)):
-            batch = symbols[start : start + max(1, self.info.max_batch)]
-            try:
-                answer = await self._call("quotes", partial(self._ask, batch))
-            except Unavailable as error:
-                # The provider as a whole is away: the other pieces would only wait for it too.
-                return found | dict.fromkeys(symbols[start:], error)
-            except TickloomError as error:
-                answer = dict.fromkeys(batch, error)
-            for symbol in batch:
-                found[symbol] = self._settled(symbol, answer.get(symbol))
+        now_s = self._clock.monotonic()
+        found: dict[str, Quote | TickloomError] = {
+            symbol: self._unknown[symbol][1]
+            for symbol in symbols
+            if self._unknown.get(symbol, (0.0,))[0] > now_s
+        }
+        wanted = [symbol for symbol in symbols if symbol not in found]
+        step = max(1, self.info.max_batch)
+        pieces = [wanted[start : start + step] for start in range(0, len(wanted), step)]
+        for answers in await asyncio.gather(*(self._piece(one, patience_s) for one in pieces)):
+            found |= answers
         return found
+
+    async def _piece(
+        self, batch: Sequence[str], patience_s: float | None
+    ) -> dict[str, Quote | TickloomError]:
+        try:
+            answer = await self._call("quotes", partial(self._ask, batch), patience_s)
+        except TickloomError as error:
+            return dict.fromkeys(batch, error)
+        return {symbol: self._settled(symbol, answer.get(symbol)) for symbol in batch}
 
     async def _ask(self, batch: Sequence[str]) -> Mapping[str, Quote | TickloomError]:
         answer = await self._provider.get_quotes(batch)
@@ -91,13 +129,21 @@ class Source:
                 found=answer,
                 expected="a mapping of symbol to Quote",
             )
+        away = [value for value in answer.values() if isinstance(value, Unavailable)]
+        if away and len(away) == len(answer):
+            # Said of each symbol, it is true of the provider.
+            raise away[0]
         return answer
 
     def _settled(self, symbol: str, answer: Quote | TickloomError | None) -> Quote | TickloomError:
+        if answer is None:
+            answer = UnknownSymbol(f"provider {self.name} does not know {symbol}")
+        if isinstance(answer, UnknownSymbol):
+            if len(self._unknown) >= _UNKNOWN_KEPT:
+                self._unknown.clear()
+            self._unknown[symbol] = (self._clock.monotonic() + _UNKNOWN_S, answer)
         if isinstance(answer, TickloomError):
             return answer
-        if answer is None:
-            return UnknownSymbol(f"provider {self.name} does not know {symbol}")
         try:
             quote = self.vouched(answer)
         except PluginError as error:
@@ -148,32 +194,87 @@ class Source:
 
         return await self._call("company", ask)
 
+    async def search(self, text: str, limit: int) -> list[SymbolMatch]:
+        """Return what the provider finds, best first.
+
+        Raises:
+            TickloomError: Whatever kept it from answering.
+        """
+
+        async def ask() -> list[SymbolMatch]:
+            return check_matches(await self._provider.search(text, limit), limit, self.name)
+
+        return await self._call("search", ask)
+
     async def open_stream(self) -> QuoteStream:
         """Open the provider's upstream stream.
 
         Raises:
             TickloomError: Whatever kept it from opening.
         """
-        return await self._call("stream", self._provider.open_stream)
-
-    async def _call(self, what: str, ask: Callable[[], Awaitable[T]]) -> T:
-        self.requests += 1
-        # A budget that is used up is ours to keep; it says nothing about the provider's health.
-        await self._budget.take(self.timeout_s)
+        await self.budget.take(self.timeout_s)
         try:
             async with asyncio.timeout(self.timeout_s):
-                answer = await ask()
+                return await self._provider.open_stream()
         except BaseException as error:
-            # Foreign code may even call sys.exit; only our own cancellation goes through.
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
+            if _is_cancelled():
                 raise
-            raise self._failed(self.explain(what, error)) from error
+            raise self.explain("stream", error) from error
+
+    async def _call(
+        self, what: str, ask: Callable[[], Awaitable[T]], patience_s: float | None = None
+    ) -> T:
+        rest_s = self.breaker.admit()
+        if rest_s is not None:
+            raise ProviderUnavailable(
+                f"provider {self.name} is left in peace after it failed: {self.last_error}",
+                retry_after_s=rest_s,
+            )
+        try:
+            async for attempt in stamina.retry_context(
+                on=_may_succeed,
+                attempts=_ATTEMPTS,
+                timeout=self.timeout_s,
+                wait_initial=_FIRST_WAIT_S,
+                wait_max=_LONGEST_WAIT_S,
+                wait_jitter=_FIRST_WAIT_S,
+            ):
+                with attempt:
+                    self.retries += attempt.num > 1
+                    answer = await self._once(what, ask, patience_s)
+        except TickloomError as error:
+            raise self._failed(error) from error
+        except BaseException:
+            self.breaker.abandoned()
+            raise
         self.succeeded()
         return answer
 
+    async def _once(
+        self, what: str, ask: Callable[[], Awaitable[T]], patience_s: float | None
+    ) -> T:
+        async with self._open:
+            # Counted when it is sent: what waits for its place was not asked yet.
+            await self._take_place(self.timeout_s if patience_s is None else patience_s)
+            self.requests += 1
+            try:
+                async with asyncio.timeout(self.timeout_s):
+                    return await ask()
+            except BaseException as error:
+                # Foreign code may even call sys.exit; only our own cancellation goes through.
+                if _is_cancelled():
+                    raise
+                raise self.explain(what, error) from error
+
+    async def _take_place(self, patience_s: float) -> None:
+        try:
+            await self.budget.take(patience_s)
+        except RateLimited as error:
+            raise _BudgetSpent(error) from None
+
     def succeeded(self) -> None:
         """Note that the provider answered."""
+        self.breaker.succeeded()
         self.healthy = True
         self.last_success_at = self._clock.now()
 
@@ -192,10 +293,15 @@ class Source:
         )
 
     def _failed(self, error: TickloomError) -> TickloomError:
-        # A wrong question or an unknown symbol says nothing about the provider's health.
-        if isinstance(error, NotFound | RequestError):
+        if isinstance(error, _BudgetSpent):
+            # Ours to keep: it says nothing about the provider's health.
+            self.breaker.abandoned()
+            return error.limited
+        # Nor does a wrong question, an unknown symbol, or one that the key does not pay for.
+        if isinstance(error, NotFound | RequestError | NotEntitled):
             self.succeeded()
             return error
+        self.breaker.failed(error)
         self.note_failure(error)
         return error
 
@@ -209,15 +315,32 @@ class Source:
         self.last_error = str(error)
         self.last_error_at = self._clock.now()
 
+    def stream_succeeded(self) -> None:
+        """Note that the provider's stream brought something; what it answers is another matter."""
+        self.stream_healthy = True
+        self.last_success_at = self._clock.now()
+
+    def note_stream_failure(self, error: TickloomError) -> None:
+        """Record that the provider's stream broke, and say so in the log once."""
+        self.errors += 1
+        if self.stream_healthy:
+            logger.warning("the stream of provider {} is in trouble: {}", self.name, error)
+        self.stream_healthy = False
+        self.last_error = str(error)
+        self.last_error_at = self._clock.now()
+
     def status(self) -> dict[str, Any]:
         """Return what ``get_provider_status`` and the REST API say of the provider."""
         info = self.info
         return {
             "healthy": self.healthy,
+            "stream_healthy": self.stream_healthy if info.has_stream else None,
             "title": info.title,
             "timeliness": info.timeliness,
             "requests": self.requests,
             "errors": self.errors,
+            "retries": self.retries,
+            "breaker": self.breaker.state,
             "last_error": self.last_error or None,
             "last_error_at": self.last_error_at,
             "last_success_at": self.last_success_at,
@@ -225,6 +348,29 @@ class Source:
             "symbols": len(info.symbols) if info.symbols is not None else None,
             "intervals": [str(interval) for interval in info.intervals],
             "has_company": info.has_company,
+            "has_search": info.has_search,
             "has_stream": info.has_stream,
             "notice": info.notice or None,
         }
+
+
+class _BudgetSpent(TickloomError):
+    """Carries the refusal of our own budget past those that judge the provider."""
+
+    def __init__(self, limited: RateLimited) -> None:
+        super().__init__(limited.message)
+        self.limited = limited
+
+
+def _may_succeed(error: Exception) -> bool:
+    # Who says when to come back means it, and a silence as long as the limit is not tried twice.
+    return (
+        isinstance(error, ProviderUnavailable)
+        and error.retry_after_s is None
+        and not isinstance(error.__cause__, TimeoutError)
+    )
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

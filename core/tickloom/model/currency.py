@@ -1,8 +1,9 @@
 """Currencies, and the minor units that some venues quote in.
 
-London quotes in pence, Johannesburg in cents, Tel Aviv in agorot. Vendors write these as GBp or GBX,
-ZAc or ZAX, ILA; a reader that takes GBX for pounds is wrong by a factor of a hundred. Here a minor
-unit keeps a code of its own, GBp, ZAc and ILA, and is converted only by the two functions below.
+London quotes in pence, Johannesburg in cents, Tel Aviv in agorot. Vendors write these as GBp or
+GBX, ZAc or ZAX, ILA; a reader that takes GBX for pounds is wrong by a factor of a hundred. Here a
+minor unit keeps a code of its own, GBp, ZAc and ILA, and is converted only by the two functions
+below.
 """
 
 from __future__ import annotations
@@ -13,7 +14,14 @@ from decimal import Decimal
 # Minor unit to major currency; each is a hundredth.
 MINOR_UNITS = {"GBp": "GBP", "ZAc": "ZAR", "ILA": "ILS"}
 _HUNDRED = Decimal(100)
-_SPELLINGS = {"GBX": "GBp", "GBPX": "GBp", "GBPENCE": "GBp", "ZAX": "ZAc", "ZAC": "ZAc", "ILX": "ILA"}
+_SPELLINGS = {
+    "GBX": "GBp",
+    "GBPX": "GBp",
+    "GBPENCE": "GBp",
+    "ZAX": "ZAc",
+    "ZAC": "ZAc",
+    "ILX": "ILA",
+}
 _CODE = re.compile(r"[A-Z0-9]{2,10}")
 
 

@@ -37,8 +37,34 @@ _FX = re.compile(r"([A-Z]{3})([A-Z]{3})=X")
 _CRYPTO = re.compile(r"([A-Z0-9]{1,15})-([A-Z]{3,4})")
 _FUTURE = re.compile(r"([A-Z0-9]{1,8})=F")
 _CRYPTO_QUOTES = frozenset(
-    "USD EUR GBP JPY CHF CAD AUD NZD CNY KRW INR BRL TRY RUB SGD HKD SEK NOK DKK PLN MXN ZAR "
-    "USDT USDC BTC ETH".split()
+    [
+        "USD",
+        "EUR",
+        "GBP",
+        "JPY",
+        "CHF",
+        "CAD",
+        "AUD",
+        "NZD",
+        "CNY",
+        "KRW",
+        "INR",
+        "BRL",
+        "TRY",
+        "RUB",
+        "SGD",
+        "HKD",
+        "SEK",
+        "NOK",
+        "DKK",
+        "PLN",
+        "MXN",
+        "ZAR",
+        "USDT",
+        "USDC",
+        "BTC",
+        "ETH",
+    ]
 )
 _EXPECTED = (
     f"1 to {MAX_SYMBOL_LENGTH} letters, digits or . - ^ = & _ : + $, beginning with a letter, a "

@@ -85,6 +85,10 @@ class FeedSettings(_Table, frozen=True):
     """Time between polls of symbols that are only watched."""
     provider_timeout_s: PositiveSeconds = 10.0
     """Longest wait for one answer of a provider."""
+    silence_s: PositiveSeconds = 60.0
+    """A stream that says nothing for so long while a venue is open is opened anew."""
+    sessions: bool = True
+    """Whether closed venues are left alone; false = polled and watched at all hours."""
 
 
 class ProviderSettings(_Table, frozen=True):
