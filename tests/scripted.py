@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from tickloom.errors import TickloomError
-from tickloom.model import Bar, Company, HistoricalData, Interval, Quote, Timeliness
+from tickloom.model import Bar, Company, HistoricalData, Interval, Quote, SymbolMatch, Timeliness
 from tickloom.roles import HistoryRequest, Provider, ProviderInfo
 
 NOON = datetime(2026, 1, 2, 17, 0, tzinfo=UTC)
@@ -112,6 +112,11 @@ class ScriptedProvider(Provider):
         await self._wait("company", symbol)
         return Company(symbol=symbol, name="Scripted Inc", provider="scripted", received_at=NOON)
 
+    async def search(self, text: str, limit: int) -> list[SymbolMatch]:
+        await self._wait("search", text)
+        name = self._info.name
+        return [SymbolMatch(symbol=f"S{number}", name=text, provider=name) for number in range(20)]
+
     async def open_stream(self) -> ScriptedStream:
         await self._wait("stream")
         self.streams.append(ScriptedStream())
@@ -124,5 +129,6 @@ class ScriptedProvider(Provider):
 EVERYTHING: dict[str, Any] = {
     "intervals": (Interval.DAY, Interval.MINUTE),
     "has_company": True,
+    "has_search": True,
     "has_stream": True,
 }

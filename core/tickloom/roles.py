@@ -154,7 +154,7 @@ class Provider(Protocol):
         """
         _not_supported(self, "company information", symbol)
 
-    async def search(self, text: str, limit: int) -> Sequence[SymbolMatch]:
+    async def search(self, text: str, limit: int) -> Sequence[SymbolMatch]:  # noqa: ARG002 - part of the role
         """Return at most ``limit`` symbols that fit ``text``, best first; none is no error."""
         _not_supported(self, "search", repr(text))
 

@@ -226,12 +226,27 @@ async def test_a_provider_that_is_down_is_503_and_the_server_goes_on(
     provider.failure = ProviderUnavailable("the vendor is on holiday", retry_after_s=30)
     down = await client.get(f"{BASE}/quotes/AAPL")
     provider.failure = None
-    up = await client.get(f"{BASE}/quotes/AAPL")
+    again = await client.get(f"{BASE}/quotes/AAPL")
+    up = await client.get(f"{BASE}/cache/stats")
 
     assert down.status_code == 503
     assert down.headers["retry-after"] == "30"
     assert down.json()["retry_after_s"] == 30
+    # It said when to come back, so until then it is not asked again.
+    assert again.status_code == 503
+    assert len(provider.calls) == 1
     assert up.status_code == 200
+
+
+async def test_a_search_is_answered_best_first(
+    client: httpx.AsyncClient, provider: ScriptedProvider
+) -> None:
+    found = await client.get(f"{BASE}/search?q=tesco&limit=2")
+    wrong = await client.get(f"{BASE}/search?q=%20")
+
+    assert [match["symbol"] for match in found.json()] == ["S0", "S1"]
+    assert provider.calls == [("search", "tesco")]
+    assert wrong.status_code == 400
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ from msgspec.structs import replace
 from scripted import EVERYTHING, NOON, ScriptedProvider, make_quote
 from tickloom.clock import FakeClock
 from tickloom.errors import (
+    CredentialsError,
+    NotEntitled,
     NotSupported,
     PluginError,
     ProviderUnavailable,
@@ -92,6 +94,62 @@ async def test_history_and_company_fail_over_too() -> None:
 
     assert (await reader.history(DAY)).fallback_from == "first"
     assert (await reader.company("AAPL")).fallback_from == "first"
+
+
+async def test_a_search_goes_to_the_first_provider_that_finds_something() -> None:
+    first = ScriptedProvider("first", **EVERYTHING)
+    second = ScriptedProvider("second", **EVERYTHING)
+    reader = make_reader(ScriptedProvider("deaf"), first, second)
+
+    assert [match.provider for match in await reader.search("tesco", 3)] == ["first"] * 3
+
+    first.failure = ProviderUnavailable("first is on holiday")
+    assert (await reader.search("tesco", 3))[0].provider == "second"
+
+
+async def test_what_may_succeed_is_tried_again_and_nothing_else() -> None:
+    first = ScriptedProvider("first")
+    source = make_source(first)
+    first.failure = ProviderUnavailable("reset")
+    await source.quotes(["AAPL"])
+    assert len(first.calls) == 3
+
+    for final in (RateLimited("later"), CredentialsError("no"), UnknownSymbol("no")):
+        first = ScriptedProvider("first")
+        first.failure = final
+        assert (await make_source(first).quotes(["AAPL"]))["AAPL"] is final
+        assert len(first.calls) == 1
+
+
+async def test_a_mapping_full_of_outages_is_the_providers_outage() -> None:
+    first = ScriptedProvider("first", lambda symbol: ProviderUnavailable("away"))
+    source = make_source(first)
+    await source.quotes(["AAPL", "MSFT"])
+
+    assert not source.healthy
+
+
+async def test_a_question_that_the_key_does_not_pay_for_leaves_the_others_alone() -> None:
+    first = ScriptedProvider("first")
+    first.failure = NotEntitled("premium")
+    source = make_source(first)
+    await source.quotes(["AAPL"])
+    first.failure = None
+
+    assert isinstance((await source.quotes(["AAPL"]))["AAPL"], Quote)
+    assert source.healthy
+
+
+async def test_no_more_requests_are_open_than_the_provider_takes() -> None:
+    first = ScriptedProvider("first", max_batch=1, concurrency=2)
+    first.gate = asyncio.Event()
+    source = make_source(first)
+    asking = asyncio.create_task(source.quotes(["A", "B", "C", "D"]))
+    await asyncio.sleep(0.01)
+    assert len(first.calls) == 2
+
+    first.gate.set()
+    assert len(await asking) == 4
 
 
 async def test_what_nobody_offers_is_not_supported() -> None:

@@ -32,9 +32,9 @@ def test_pence_and_pounds_are_never_confused(text: str | None, code: str | None)
 
 
 def test_a_minor_unit_is_a_hundredth_of_its_major_currency() -> None:
-    assert to_major(Decimal("250"), "GBp") == Decimal("2.5")
-    assert to_unit_of(Decimal("2.5"), "GBp") == Decimal("250")
-    assert to_major(Decimal("250"), "GBP") == Decimal("250")
+    assert to_major(Decimal(250), "GBp") == Decimal("2.5")
+    assert to_unit_of(Decimal("2.5"), "GBp") == Decimal(250)
+    assert to_major(Decimal(250), "GBP") == Decimal(250)
     assert major_of("ZAc") == "ZAR"
     assert major_of("USD") == "USD"
 

@@ -242,6 +242,10 @@ class Source:
                 with attempt:
                     self.retries += attempt.num > 1
                     answer = await self._once(what, ask, patience_s)
+        except _BudgetSpent as spent:
+            # Ours to keep: it says nothing about the provider's health.
+            self.breaker.abandoned()
+            raise spent.limited from None
         except TickloomError as error:
             raise self._failed(error) from error
         except BaseException:
@@ -293,11 +297,8 @@ class Source:
         )
 
     def _failed(self, error: TickloomError) -> TickloomError:
-        if isinstance(error, _BudgetSpent):
-            # Ours to keep: it says nothing about the provider's health.
-            self.breaker.abandoned()
-            return error.limited
-        # Nor does a wrong question, an unknown symbol, or one that the key does not pay for.
+        # A wrong question, an unknown symbol, or one that the key does not pay for says nothing
+        # about the provider's health.
         if isinstance(error, NotFound | RequestError | NotEntitled):
             self.succeeded()
             return error
@@ -354,7 +355,7 @@ class Source:
         }
 
 
-class _BudgetSpent(TickloomError):
+class _BudgetSpent(Exception):
     """Carries the refusal of our own budget past those that judge the provider."""
 
     def __init__(self, limited: RateLimited) -> None:

@@ -36,35 +36,9 @@ _DOLLAR_PAIR = re.compile(r"([A-Z]{3})=X")
 _FX = re.compile(r"([A-Z]{3})([A-Z]{3})=X")
 _CRYPTO = re.compile(r"([A-Z0-9]{1,15})-([A-Z]{3,4})")
 _FUTURE = re.compile(r"([A-Z0-9]{1,8})=F")
-_CRYPTO_QUOTES = frozenset(
-    [
-        "USD",
-        "EUR",
-        "GBP",
-        "JPY",
-        "CHF",
-        "CAD",
-        "AUD",
-        "NZD",
-        "CNY",
-        "KRW",
-        "INR",
-        "BRL",
-        "TRY",
-        "RUB",
-        "SGD",
-        "HKD",
-        "SEK",
-        "NOK",
-        "DKK",
-        "PLN",
-        "MXN",
-        "ZAR",
-        "USDT",
-        "USDC",
-        "BTC",
-        "ETH",
-    ]
+_CRYPTO_QUOTES = re.compile(
+    "USD|EUR|GBP|JPY|CHF|CAD|AUD|NZD|CNY|KRW|INR|BRL|TRY|RUB|SGD|HKD|SEK|NOK|DKK|PLN|MXN|ZAR|"
+    "USDT|USDC|BTC|ETH"
 )
 _EXPECTED = (
     f"1 to {MAX_SYMBOL_LENGTH} letters, digits or . - ^ = & _ : + $, beginning with a letter, a "
@@ -139,8 +113,12 @@ def split_symbol(symbol: str) -> SymbolParts:
         return SymbolParts(kind=SymbolKind.FX, root=found[1], counter=found[2])
     if found := _FUTURE.fullmatch(symbol):
         return SymbolParts(kind=SymbolKind.FUTURE, root=found[1])
-    if (found := _CRYPTO.fullmatch(symbol)) and found[2] in _CRYPTO_QUOTES:
+    if (found := _CRYPTO.fullmatch(symbol)) and _CRYPTO_QUOTES.fullmatch(found[2]):
         return SymbolParts(kind=SymbolKind.CRYPTO, root=found[1], counter=found[2])
+    return _split_equity(symbol)
+
+
+def _split_equity(symbol: str) -> SymbolParts:
     root, stop, end = symbol.rpartition(".")
     if stop and find_venue(stop + end) is not None:
         return SymbolParts(kind=SymbolKind.EQUITY, root=root, suffix=stop + end)

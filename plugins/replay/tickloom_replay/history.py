@@ -19,10 +19,14 @@ from tickloom_replay.timeline import merge_events
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MARGIN = timedelta(days=2)
 _LONGEST = timedelta(days=31)
+# Where such bars begin, each vendor says differently.
+_VENDORS_OWN = {Interval.MINUTES_90, Interval.DAYS_5, Interval.QUARTER}
 
 
 def can_roll(step: timedelta, interval: Interval) -> bool:
     """True where bars of ``interval`` can be made of bars of ``step``."""
+    if interval in _VENDORS_OWN:
+        return False
     length = interval.duration
     if step == length or not step:
         return True

@@ -15,6 +15,7 @@ from tickloom.clock import FakeClock
 from tickloom.errors import ConfigError, InvalidDates, NoData, UnknownSymbol
 from tickloom.model import Interval, PriceAdjustment, Quote, Timeliness
 from tickloom.roles import HistoryRequest, PluginSettings, Provider
+from tickloom_simulated.history import INTERVALS
 from tickloom_simulated.instrument import Instrument
 from tickloom_simulated.options import SimulatedOptions
 from tickloom_simulated.provider import SimulatedProvider
@@ -261,7 +262,7 @@ async def test_a_clock_set_back_does_not_silence_the_stream():
     await stream.aclose()
 
 
-@pytest.mark.parametrize("interval", list(Interval))
+@pytest.mark.parametrize("interval", INTERVALS)
 async def test_bars_are_sound_chained_finished_and_the_same_in_a_part(interval):
     days = 2 if interval is Interval.SECOND else 500 if not interval.is_intraday else 9
     end = date(2026, 1, 2)

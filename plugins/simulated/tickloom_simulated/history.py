@@ -32,6 +32,11 @@ _SPANS: dict[Interval, int | None] = {
 }
 
 
+INTERVALS = tuple(
+    one for one in Interval if one not in {Interval.DAYS_5, Interval.QUARTER, Interval.MINUTES_90}
+)
+
+
 async def collect_bars(
     instrument: Instrument, request: HistoryRequest, clock: Clock
 ) -> tuple[Bar, ...]:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from tickloom.clock import Clock
 from tickloom.errors import TickloomError, UnknownSymbol
-from tickloom.model import Company, HistoricalData, Interval, Quote, Timeliness
+from tickloom.model import Company, HistoricalData, Quote, Timeliness
 from tickloom.roles import HistoryRequest, Provider, ProviderInfo, QuoteStream
-from tickloom_simulated.history import collect_bars
+from tickloom_simulated.history import INTERVALS, collect_bars
 from tickloom_simulated.instrument import Instrument
 from tickloom_simulated.options import NAMESPACE, SimulatedOptions, name_symbols
 from tickloom_simulated.session import now_in_nanoseconds
@@ -46,7 +46,7 @@ class SimulatedProvider(Provider):
             title="Simulated market",
             timeliness=Timeliness.SIMULATED,
             max_batch=_MAX_BATCH,
-            intervals=tuple(Interval),
+            intervals=INTERVALS,
             has_company=True,
             has_stream=True,
             namespace=NAMESPACE,
