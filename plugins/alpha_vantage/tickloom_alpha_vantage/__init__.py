@@ -1,1 +1,36 @@
-"""In the making."""
+"""Prices of Alpha Vantage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import httpx
+
+from tickloom.errors import ConfigError
+from tickloom.hookspecs import hookimpl
+from tickloom.roles import PluginSettings, Provider
+from tickloom_alpha_vantage.client import AlphaVantageClient
+from tickloom_alpha_vantage.options import AlphaVantageSettings
+from tickloom_alpha_vantage.provider import AlphaVantageProvider
+
+tickloom_api = (1,)
+
+
+@hookimpl
+def tickloom_providers(settings: PluginSettings, http: httpx.AsyncClient) -> Sequence[Provider]:
+    """Return the one provider.
+
+    Raises:
+        ConfigError: There is no key.
+    """
+    options = settings.load(AlphaVantageSettings)
+    if options.api_key is None:
+        raise ConfigError(
+            "plugins.alpha_vantage.api_key is missing",
+            expected='{ env = "ALPHA_VANTAGE_API_KEY" }, or that variable',
+            fix="The vendor gives keys away at alphavantage.co/support, or leave the plugin out.",
+        )
+    client = AlphaVantageClient(
+        http, options.base_url, options.api_key, options.entitlement, settings.clock
+    )
+    return [AlphaVantageProvider(client, options, settings.clock)]

@@ -1,0 +1,34 @@
+"""For those who write plugins: a server that plays faults, and a probe of the event loop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tickloom.testing.faults import FAULTS
+from tickloom.testing.lag import LoopLag
+from tickloom.testing.server import Fault, FaultServer, Handler, Reply, Request
+
+if TYPE_CHECKING:
+    from tickloom.testing.contract import NotifierContract, ProviderContract, ValidatorContract
+
+__all__ = [
+    "FAULTS",
+    "Fault",
+    "FaultServer",
+    "Handler",
+    "LoopLag",
+    "NotifierContract",
+    "ProviderContract",
+    "Reply",
+    "Request",
+    "ValidatorContract",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # pytest imports this package wherever tickloom is installed, and most tests need no contract.
+    if name in {"NotifierContract", "ProviderContract", "ValidatorContract"}:
+        from tickloom.testing import contract  # noqa: PLC0415 - see above
+
+        return getattr(contract, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tickloom.errors import (
+    CredentialsError,
+    NotEntitled,
+    NotSupported,
+    ProviderUnavailable,
+    RateLimited,
+    TickloomError,
+    UnknownSymbol,
+)
+from tickloom.model import parse_symbol
+from tickloom_alpha_vantage.quote import parse_bulk, parse_global_quote, parse_rate
+from tickloom_alpha_vantage.reference import (
+    parse_company,
+    parse_dividends,
+    parse_matches,
+    parse_splits,
+)
+from tickloom_alpha_vantage.refusals import check_refusal
+from tickloom_alpha_vantage.series import adjust, parse_series
+from tickloom_alpha_vantage.symbols import from_vendor, to_vendor
+
+NOW = datetime(2026, 5, 18, 15, 0, tzinfo=UTC)
+PARSERS = [
+    lambda body: check_refusal(body, NOW),
+    lambda body: parse_series(body, "UTC", "USD"),
+    lambda body: parse_global_quote(body, "IBM", NOW),
+    lambda body: parse_rate(body, "USDJPY=X", NOW),
+    lambda body: parse_bulk(body, {"IBM": "IBM"}, NOW, real_time=True),
+    lambda body: parse_company(body, "IBM", NOW),
+    lambda body: parse_matches(body, 10),
+    parse_splits,
+    lambda body: parse_dividends(body, "USD"),
+]
+
+
+def test_every_recorded_answer_is_a_value_or_an_error_of_ours(recorded: Path) -> None:
+    files = [file for file in recorded.rglob("*") if file.is_file()]
+    assert len(files) > 40
+    for file in files:
+        for parse in PARSERS:
+            with suppress(TickloomError):
+                parse(file.read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "wait_s"),
+    [
+        ("error_bad_key", CredentialsError, None),
+        ("error_bad_symbol_or_function", UnknownSymbol, None),
+        ("information_25_per_day", RateLimited, 13 * 3600.0),
+        ("information_burst", RateLimited, 1.5),
+        ("information_premium", NotEntitled, None),
+        ("note_5_per_minute", RateLimited, 60.0),
+    ],
+)
+def test_a_recorded_refusal_is_told_apart(
+    recorded: Path, name: str, kind: type[TickloomError], wait_s: float | None
+) -> None:
+    with pytest.raises(kind) as caught:
+        check_refusal((recorded / "errors" / f"{name}.json").read_bytes(), NOW)
+    assert type(caught.value) is kind
+    assert getattr(caught.value, "retry_after_s", None) == wait_s
+
+
+def test_a_sample_in_place_of_data_is_refused(recorded: Path) -> None:
+    for name in ("REALTIME_BULK_QUOTES_2026_artificial", "REALTIME_OPTIONS_2026_premium"):
+        with pytest.raises(NotEntitled):
+            check_refusal((recorded / "json" / f"{name}.json").read_bytes(), NOW)
+
+
+def test_a_key_that_the_vendor_echoes_is_not_shown() -> None:
+    body = b'{"Information": "We have detected your API key as SECRETKEY1234 and our rate limit"}'
+    with pytest.raises(TickloomError) as caught:
+        check_refusal(body, NOW)
+    assert "SECRETKEY1234" not in str(caught.value)
+    assert "SECRETKEY1234" not in str(vars(caught.value))
+
+
+def test_a_recorded_quote_has_the_close_of_its_day_and_never_now(recorded: Path) -> None:
+    body = (recorded / "json" / "global_quote_MSFT_2018.json").read_bytes()
+    quote = parse_global_quote(body, "MSFT", NOW)
+
+    assert quote.timestamp == datetime(2018, 10, 5, 20, 0, tzinfo=UTC)
+    assert quote.current_price == Decimal("112.1300")
+    assert quote.price_change_percent == Decimal("-0.5852")
+    assert not quote.is_real_time
+    assert quote.currency == "USD"
+
+
+def test_an_empty_quote_is_an_unknown_symbol() -> None:
+    for body in (b'{"Global Quote": {}}', b"{}"):
+        with pytest.raises(UnknownSymbol):
+            parse_global_quote(body, "NOPE", NOW)
+
+
+def test_a_quote_of_london_is_in_pence() -> None:
+    body = b'{"Global Quote": {"05. price": "250.10", "07. latest trading day": "2026-05-15"}}'
+    assert parse_global_quote(body, "TSCO.L", NOW).currency == "GBp"
+
+
+def test_volume_is_read_by_its_name_wherever_it_stands(recorded: Path) -> None:
+    raw = parse_series((recorded / "json" / "crazzyghost_daily.json").read_bytes(), "UTC")
+    adjusted = parse_series((recorded / "pricehist" / "ibm-partial-adj.json").read_bytes(), "UTC")
+
+    assert all(bar.volume and bar.volume > 1_000 for bar in (*raw.bars, *adjusted.bars))
+    assert all(bar.adjusted_close for bar in adjusted.bars)
+
+
+def test_json_and_csv_of_a_series_give_bars_oldest_first(recorded: Path) -> None:
+    body = (recorded / "csv" / "TIME_SERIES_INTRADAY_IBM_5min_2026.csv").read_bytes()
+    bars = parse_series(body, "America/New_York").bars
+
+    assert len(bars) == 100
+    assert bars[-1].timestamp == datetime(2026, 5, 15, 23, 55, tzinfo=UTC)
+    assert bars[-1].close_price == Decimal("219.0000")
+    assert [bar.timestamp for bar in bars] == sorted(bar.timestamp for bar in bars)
+
+
+def test_old_keys_with_a_currency_are_understood() -> None:
+    fields = {"1a. open (AUD)": "1", "1b. open (USD)": "9", "2a. high (AUD)": "3"}
+    fields |= {"3a. low (AUD)": "1", "4a. close (AUD)": "2", "5. volume": "10.5"}
+    body = json.dumps({"Time Series (Digital Currency Daily)": {"2021-01-01": fields}}).encode()
+    (bar,) = parse_series(body, "UTC").bars
+
+    assert (bar.open_price, bar.close_price, bar.volume) == (1, 2, 10)
+
+
+def series_of(rows: dict[str, tuple[str, str, str]]) -> bytes:
+    return json.dumps(
+        {
+            "Meta Data": {"5. Time Zone": "US/Eastern"},
+            "Time Series (Daily)": {
+                day: {
+                    "1. open": close,
+                    "2. high": close,
+                    "3. low": close,
+                    "4. close": close,
+                    "5. adjusted close": adjusted,
+                    "6. volume": "100",
+                    "7. dividend amount": "0.5" if day == "2026-01-06" else "0.0",
+                    "8. split coefficient": ratio,
+                }
+                for day, (close, adjusted, ratio) in rows.items()
+            },
+        }
+    ).encode()
+
+
+def test_prices_before_a_split_are_divided_and_volumes_multiplied() -> None:
+    body = series_of(
+        {
+            "2026-01-07": ("102", "102", "1.0"),
+            "2026-01-06": ("100", "100", "4.0"),
+            "2026-01-05": ("400", "99.5", "1.0"),
+        }
+    )
+    series = parse_series(body, "UTC", "USD")
+    by_splits = adjust(series, dividends=False)
+    by_all = adjust(series, dividends=True)
+
+    assert [bar.close_price for bar in by_splits] == [100, 100, 102]
+    assert [bar.volume for bar in by_splits] == [400, 100, 100]
+    assert [bar.close_price for bar in by_all] == [Decimal("99.5"), 100, 102]
+    assert [(one.day, one.ratio) for one in series.splits] == [(date(2026, 1, 6), 4)]
+    assert [(one.day, one.amount) for one in series.dividends] == [
+        (date(2026, 1, 6), Decimal("0.5"))
+    ]
+
+
+def test_a_row_that_cannot_be_used_is_skipped_and_counted() -> None:
+    body = series_of({"2026-01-06": ("None", "1", "1"), "2026-01-05": ("400", "99.5", "1.0")})
+    series = parse_series(body, "UTC")
+
+    assert (len(series.bars), series.skipped) == (1, 1)
+
+
+def test_a_recorded_company_and_search_are_read(recorded: Path) -> None:
+    company = parse_company((recorded / "json" / "overview_IBM.json").read_bytes(), "IBM", NOW)
+    matches = parse_matches((recorded / "sshkarupa" / "search.json").read_bytes(), 5)
+
+    assert company.name == "International Business Machines Corporation"
+    assert company.currency == "USD"
+    assert company.market_cap is not None
+    assert matches[0].symbol == "TSCO.L"
+    assert matches[0].currency == "GBp"
+
+
+@pytest.mark.parametrize(
+    ("symbol", "vendor"),
+    [("AAPL", "AAPL"), ("BRK.B", "BRK-B"), ("TSCO.L", "TSCO.LON"), ("SHOP.TO", "SHOP.TRT")],
+)
+def test_symbols_are_mapped_there_and_back(symbol: str, vendor: str) -> None:
+    assert to_vendor(symbol) == vendor
+    assert from_vendor(vendor) == symbol
+
+
+@given(st.from_regex(r"[A-Z]{1,5}([-.][A-Z])?(\.(L|DE|TO|BO|SS))?", fullmatch=True))
+def test_mapping_a_symbol_there_and_back_is_the_same(text: str) -> None:
+    symbol = parse_symbol(text)
+    try:
+        vendor = to_vendor(symbol)
+    except NotSupported:
+        return
+    assert from_vendor(vendor) == symbol
+
+
+def test_an_index_is_not_supported() -> None:
+    with pytest.raises(NotSupported):
+        to_vendor("^GSPC")
+
+
+@given(st.binary(max_size=300), st.sampled_from(PARSERS))
+def test_any_bytes_give_a_value_or_an_error_of_ours(body: bytes, parse: Any) -> None:
+    with suppress(TickloomError):
+        parse(body)
+
+
+KEYS = st.sampled_from(
+    [
+        *("Meta Data", "Global Quote", "Time Series (Daily)", "05. price", "1. open", "2. high"),
+        *("3. low", "4. close", "7. latest trading day", "2026-01-05", "6. Time Zone", "message"),
+        *("data", "Realtime Currency Exchange Rate", "Information", "1. symbol", "bestMatches"),
+    ]
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.text(max_size=12) | st.integers() | st.floats(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=5),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(KEYS, JSON), st.sampled_from(PARSERS))
+def test_any_json_gives_a_value_or_an_error_of_ours(answer: Any, parse: Any) -> None:
+    with suppress(TickloomError):
+        parse(json.dumps(answer).encode())
+
+
+def test_a_page_for_people_is_no_answer() -> None:
+    with pytest.raises(ProviderUnavailable):
+        parse_series(b"<html></html>", "UTC")
