@@ -198,7 +198,7 @@ def test_the_shipped_settings_can_be_used(tmp_path: Path) -> None:
     settings = load_settings(ROOT / "examples" / "tickloom.toml", environment={})
     assert (settings.providers.primary, settings.redis.url) == ("yahoo", "")
     assert settings.database.url.startswith("sqlite:///")
-    assert settings.plugins.enabled is None
+    assert settings.plugins.enabled == ("simulated", "replay")
     assert set(settings.plugins.tables) == {"simulated", "replay"}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tickloom.clock import Clock
-from tickloom.errors import NoData, TickloomError
+from tickloom.errors import BadRecord, NoData, NotEntitled, NotFound, TickloomError
 from tickloom.fetch import parse_off_loop
 from tickloom.model import (
     Bar,
@@ -78,9 +78,8 @@ class AlphaVantageProvider(Provider):
                     shares[to_vendor(symbol)] = symbol
                 else:
                     found[symbol] = await self._get_quote(symbol)
-            except TickloomError as error:
-                if len(symbols) == 1:
-                    raise
+            except (NotFound, BadRecord, NotEntitled) as error:
+                # What concerns this symbol alone; anything else is true of all of them.
                 found[symbol] = error
         if shares:
             body = await self._client.ask("REALTIME_BULK_QUOTES", symbol=",".join(shares))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tickloom.clock import Clock
-from tickloom.errors import TickloomError, UnknownSymbol
+from tickloom.errors import NotSupported, TickloomError, UnknownSymbol
 from tickloom.model import Company, HistoricalData, Quote, Timeliness
 from tickloom.roles import HistoryRequest, Provider, ProviderInfo, QuoteStream
 from tickloom_simulated.history import INTERVALS, collect_bars
@@ -99,11 +99,14 @@ class SimulatedProvider(Provider):
 
         Raises:
             UnknownSymbol: The symbol is not simulated.
+            NotSupported: There are no such bars.
             InvalidDates: The range is reversed, or too long for one question.
             NoData: No bar that begins in the range is finished.
         """
         if request.symbol not in self._symbols:
             raise self._unknown(request.symbol)
+        if request.interval not in INTERVALS:
+            raise NotSupported(f"provider {PROVIDER} has no bars of {request.interval}")
         instrument = Instrument(self._options.seed, request.symbol)
         bars = await collect_bars(instrument, request, self._clock)
         return HistoricalData(
