@@ -152,6 +152,22 @@ async def _raise(error: Exception) -> Any:
     raise error
 
 
+async def test_a_quiet_symbol_of_a_stream_is_asked_for_soon_and_then_seldom() -> None:
+    provider = ScriptedProvider("first", has_stream=True)
+    room = Room(provider)
+    await room.feeds.start()
+    room.client("AAPL", "MSFT")
+    await room.clock.advance(5)
+    assert [quote.symbol for quote in room.quotes] == ["AAPL", "MSFT"]
+
+    for _ in range(50):
+        provider.streams[-1].push(make_quote("AAPL", provider="first"))
+        await room.clock.advance(1)
+    assert sum("MSFT" in call for call in provider.calls) == 2
+    assert sum("AAPL" in call for call in provider.calls) == 1
+    await room.feeds.stop()
+
+
 async def test_a_silent_stream_is_stale_opened_anew_and_polled_meanwhile() -> None:
     provider = ScriptedProvider("first", has_stream=True)
     room = Room(provider)

@@ -24,6 +24,8 @@ from tickloom.stream import Demand, Hub, Status, StatusState
 
 # How often it is looked whether a stream fell silent or a venue opened.
 _LOOK_S = 1.0
+# A stream that was just opened has so long to bring something before its symbols are asked for.
+_OPENING_S = 3.0
 _VENUELESS = (Timeliness.SIMULATED, Timeliness.REPLAYED)
 
 
@@ -151,14 +153,14 @@ class Feeds:
         slow_s = self._settings.batch_update_interval_s
         push = self._push.get(name)
         source = self._router.sources[name]
-        waiting = push is not None and not push.live and source.stream_healthy
+        away = push is None or not source.stream_healthy
         intervals = {}
         for symbol in self._serving.get(name, ()):
-            if push is not None and (waiting or push.is_covered(symbol, slow_s)):
-                continue
-            quiet = push is not None and push.live
-            fast = symbol in self._streamed and not quiet
-            intervals[symbol] = fast_s if fast else slow_s
+            if push is not None and not away:
+                opening = not push.live and push.quiet_s() < _OPENING_S
+                if opening or push.is_covered(symbol, slow_s):
+                    continue
+            intervals[symbol] = fast_s if away and symbol in self._streamed else slow_s
         return intervals
 
     async def _watch(self) -> None:

@@ -24,6 +24,7 @@ _UNKNOWN_S = 60.0
 _SETTLE_S = 1_200.0
 _CLOSED_LOOK_S = 60.0
 _SOONEST_S = 0.01
+_BUSY_S = 1.0
 _EARLY = 0.1
 
 
@@ -123,20 +124,29 @@ class PollFeed:
             next_s = self._queue[0][0] if self._queue else self._clock.monotonic() + 1.0
             if self._next_repeat_s > next_s and self._is_repeat(self._queue[0][1]):
                 next_s = self._next_repeat_s
-            await self._clock.sleep(max(_SOONEST_S, next_s - self._clock.monotonic()))
+            # Where all places are taken, the next answer goes on before the timer does.
+            least_s = _SOONEST_S if len(self._batches) < self._most() else _BUSY_S
+            await self._clock.sleep(max(least_s, next_s - self._clock.monotonic()))
             self._dispatch()
 
-    def _dispatch(self) -> None:
+    def _most(self) -> int:
         # In a small budget the order of those who wait for a place is the order of their turns.
         scarce = self._source.budget.poll_gap_s >= 1
-        most = 1 if scarce else self._source.info.concurrency
-        while len(self._batches) < most:
+        return 1 if scarce else self._source.info.concurrency
+
+    def _dispatch(self) -> None:
+        while len(self._batches) < self._most():
             batch = self._take_batch()
             if not batch:
                 return
             task = asyncio.create_task(self._ask(batch), name=f"ask {self._source.name}")
             self._batches.add(task)
-            task.add_done_callback(self._batches.discard)
+            task.add_done_callback(self._landed)
+
+    def _landed(self, task: asyncio.Task[None]) -> None:
+        self._batches.discard(task)
+        if self._timer is not None:
+            self._dispatch()
 
     def _is_repeat(self, symbol: str) -> bool:
         return symbol in self._answered_at
@@ -194,7 +204,6 @@ class PollFeed:
                 interval_s = self._interval_s.get(symbol)
                 if interval_s is not None and symbol not in self._due:
                     self._put(symbol, now_s + max(interval_s, self._pause_s(answers.get(symbol))))
-        # This task still counts as open; the timer starts what has become possible.
 
     def _pause_s(self, answer: Quote | TickloomError | None) -> float:
         if isinstance(answer, NotFound):
