@@ -30,7 +30,7 @@ def test_serve_starts_in_an_empty_folder_and_its_banner_is_true(home: Home) -> N
             assert page.status == 200
         assert (home.folder / "tickloom.db").exists()
         warnings = " ".join(banner["warnings"])
-        assert "the primary provider yahoo is not running: not in plugins.enabled" in warnings
+        assert "the primary provider yahoo is not running: not in" in warnings
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
