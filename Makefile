@@ -11,9 +11,10 @@ CONFIG ?= examples/tickloom.toml
 
 setup: $(STAMP)
 
+# The lock file is complete; resolving again would look for newer releases, which have no hash there.
 $(STAMP): requirements.lock $(addsuffix /pyproject.toml,$(PROJECTS))
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps $(addprefix -e ,$(PROJECTS))
 	$(BIN)/python -m pip check
 	touch $@
