@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PROJECTS := . $(sort $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml)))
 STAMP := $(VENV)/.stamp
+BENCHMARKS ?= tests/benchmarks $(wildcard plugins/*/tests/test_speed.py plugins/*/tests/*/test_speed.py)
 CODE := core migrations plugins tests examples .ci
 CONFIG ?= examples/tickloom.toml
 
@@ -33,7 +34,7 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 bench: $(STAMP)
-	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only $(ARGS)
+	$(BIN)/python -m pytest $(BENCHMARKS) --benchmark-enable --benchmark-only $(ARGS)
 
 # Resolves the requirements anew. The file holds names, versions and hashes, and no address.
 lock:

@@ -13,6 +13,9 @@ from typing import Any, TypeAlias
 
 import httpx
 
+from tickloom.errors import TickloomError
+from tickloom.roles import Provider
+
 Ask: TypeAlias = Callable[[], Awaitable[object]]
 """Asks once."""
 Measured: TypeAlias = tuple[str, str, float]
@@ -88,6 +91,21 @@ class ProviderSpeed:
         # Without --benchmark-enable the function runs once and nothing is measured.
         if self._benchmark.stats is not None:
             self._keep((provider, kind, self._benchmark.stats.stats.median / items))
+
+
+@asynccontextmanager
+async def asking(provider: Provider, symbol: str) -> AsyncIterator[Ask]:
+    """Give what asks ``provider`` for one quote; the provider is closed at the end."""
+
+    async def ask() -> None:
+        answer = (await provider.get_quotes([symbol]))[symbol]
+        if isinstance(answer, TickloomError):
+            raise answer
+
+    try:
+        yield ask
+    finally:
+        await provider.aclose()
 
 
 @asynccontextmanager
