@@ -1,0 +1,282 @@
+"""Bars, splits and dividends of ``/v8/finance/chart/{symbol}``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import msgspec
+from loguru import logger
+from msgspec import Raw, Struct
+
+from tickloom.errors import BadRecord, NoData, ProviderUnavailable
+from tickloom.model import Bar, Dividend, Interval, Split, parse_currency
+from tickloom_yahoo.fields import (
+    UNREADABLE,
+    S,
+    decode,
+    decode_leniently,
+    find_zone,
+    finite,
+    hint,
+    moment,
+    narrow_all,
+    positive,
+    text,
+    units,
+)
+from tickloom_yahoo.live import join_live
+from tickloom_yahoo.parse_quote import WITHOUT_VOLUME
+from tickloom_yahoo.refusals import PROVIDER, VendorError, explain
+
+
+class _Meta(Struct, rename="camel"):
+    currency: str | None = None
+    exchange_name: str | None = None
+    full_exchange_name: str | None = None
+    instrument_type: str | None = None
+    exchange_timezone_name: str | None = None
+    price_hint: int | None = None
+
+
+class _Columns(Struct):
+    open: list[Decimal | None] = []
+    high: list[Decimal | None] = []
+    low: list[Decimal | None] = []
+    close: list[Decimal | None] = []
+    volume: list[Decimal | None] = []
+
+
+class _Adjusted(Struct):
+    adjclose: list[Decimal | None] = []
+
+
+class _Indicators(Struct):
+    quote: list[Raw] | None = None
+    adjclose: list[Raw] | None = None
+
+
+class _SplitEvent(Struct):
+    date: int | None = None
+    numerator: Decimal | None = None
+    denominator: Decimal | None = None
+
+
+class _DividendEvent(Struct):
+    date: int | None = None
+    amount: Decimal | None = None
+    currency: str | None = None
+
+
+class _Events(Struct):
+    splits: dict[str, Raw] | None = None
+    dividends: dict[str, Raw] | None = None
+
+
+class _Result(Struct):
+    meta: Raw = Raw()
+    timestamp: list[int | None] | None = None
+    indicators: _Indicators | None = None
+    events: _Events | None = None
+
+
+class _Response(Struct):
+    result: list[_Result] | None = None
+    error: VendorError | None = None
+
+
+class _Answer(Struct):
+    chart: _Response | None = None
+    finance: _Response | None = None
+
+
+class Chart(Struct, frozen=True, kw_only=True):
+    """What an answer tells.
+
+    Attributes:
+        bars: Oldest first, each at its begin; prices and volumes in today's shares.
+        splits: Oldest first.
+        dividends: Oldest first, in today's shares.
+        zone: Of the venue; its calendar counts.
+        places: How many decimal places prices have at least.
+        currency: Ours.
+        exchange: The venue as Yahoo names it.
+        skipped: How many bars could not be used.
+    """
+
+    bars: tuple[Bar, ...]
+    splits: tuple[Split, ...]
+    dividends: tuple[Dividend, ...]
+    zone: ZoneInfo
+    places: int
+    currency: str | None = None
+    exchange: str | None = None
+    skipped: int = 0
+
+
+def parse_chart(body: bytes, symbol: str, interval: Interval) -> Chart:
+    """Return the bars of an answer; those that are null are left out.
+
+    Args:
+        body: The answer.
+        symbol: Canonical, for errors.
+        interval: What was asked for.
+
+    Raises:
+        UnknownSymbol: Yahoo says so.
+        NoData: There is not even a venue, so that no time can be read.
+        ProviderUnavailable: It is no such answer.
+    """
+    result = _result_of(body, symbol)
+    meta = _read(result.meta, _Meta)
+    try:
+        zone = find_zone(meta.exchange_timezone_name)
+    except BadRecord as error:
+        raise NoData(f"provider {PROVIDER} has no bars of {symbol}", found=str(error)) from None
+    kind = (meta.instrument_type or "").upper()
+    indicators = result.indicators or _Indicators()
+    columns = _read(next(iter(indicators.quote or ()), None), _Columns)
+    adjusted = _read(next(iter(indicators.adjclose or ()), None), _Adjusted)
+    times = result.timestamp or []
+    bars = list(_bars(times, columns, adjusted, counted=kind not in WITHOUT_VOLUME))
+    skipped = len(times) - len(bars)
+    if skipped:
+        logger.debug("yahoo: {} of {} bars of {} are empty", skipped, len(times), symbol)
+    currency = parse_currency(meta.currency)
+    events = result.events or _Events()
+    return Chart(
+        bars=join_live(bars, interval, zone),
+        splits=_splits(events.splits, zone),
+        dividends=_dividends(events.dividends, zone, currency),
+        zone=zone,
+        places=hint(meta.price_hint),
+        currency=currency,
+        exchange=text(meta.full_exchange_name) or text(meta.exchange_name),
+        skipped=skipped,
+    )
+
+
+def _result_of(body: bytes, symbol: str) -> _Result:
+    answer = decode(body, _Answer, "bars")
+    response = answer.chart or answer.finance
+    if response is None:
+        raise ProviderUnavailable(f"provider {PROVIDER} sent no bars", found=body[:40])
+    if response.error is not None:
+        raise explain(response.error, f"bars of {symbol}")
+    if not response.result:
+        raise NoData(f"provider {PROVIDER} has no bars of {symbol}")
+    return response.result[0]
+
+
+def _read(raw: Raw | None, kind: type[S]) -> S:
+    """Return the record; a column with a single wrong value is read value by value."""
+    if not raw:
+        return kind()
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except UNREADABLE:
+        pass
+    try:
+        found = decode_leniently(bytes(raw), kind)
+        columns = msgspec.json.decode(raw, type=dict[str, Raw])
+    except (BadRecord, *UNREADABLE):
+        return kind()
+    for field in msgspec.structs.fields(kind):
+        if field.type == list[Decimal | None] and not getattr(found, field.name):
+            setattr(found, field.name, _numbers(columns.get(field.name)))
+    return found
+
+
+def _numbers(raw: Raw | None) -> list[Decimal | None]:
+    try:
+        values = msgspec.json.decode(raw or b"[]", type=list[Raw])
+    except UNREADABLE:
+        return []
+    return [_number(value) for value in values]
+
+
+def _number(raw: Raw) -> Decimal | None:
+    try:
+        return msgspec.json.decode(raw, type=Decimal | None)
+    except UNREADABLE:
+        return None
+
+
+def _bars(
+    times: Sequence[int | None], columns: _Columns, adjusted: _Adjusted, *, counted: bool
+) -> Iterator[Bar]:
+    count = len(times)
+    closes = narrow_all(columns.close)
+    opens, highs, lows = (
+        # Some venues give nothing but a close.
+        narrow_all(column) if column else closes
+        for column in (columns.open, columns.high, columns.low)
+    )
+    whole = (
+        _padded(column, count)
+        for column in (opens, highs, lows, closes, columns.volume, narrow_all(adjusted.adjclose))
+    )
+    for seconds, opened, high, low, close, volume, adjclose in zip(times, *whole, strict=True):
+        if seconds is None or opened is None or high is None or low is None or close is None:
+            continue
+        if opened <= 0 or high <= 0 or low <= 0 or close <= 0:
+            continue
+        try:
+            timestamp = moment(seconds)
+        except BadRecord:
+            continue
+        yield Bar(
+            timestamp=timestamp,
+            open_price=opened,
+            high_price=high,
+            low_price=low,
+            close_price=close,
+            volume=units(volume) if counted or volume else None,
+            adjusted_close=adjclose if adjclose is None or adjclose > 0 else None,
+        )
+
+
+def _padded(column: Sequence[Decimal | None], count: int) -> Sequence[Decimal | None]:
+    missing = count - len(column)
+    return column[:count] if missing <= 0 else [*column, *[None] * missing]
+
+
+def day_of(moment: datetime, zone: ZoneInfo) -> date:
+    """Return the day of the venue's calendar."""
+    return moment.astimezone(zone).date()
+
+
+def _splits(events: dict[str, Raw] | None, zone: ZoneInfo) -> tuple[Split, ...]:
+    found: dict[date, Split] = {}
+    for raw in (events or {}).values():
+        event = _read(raw, _SplitEvent)
+        new, old = positive(event.numerator), positive(event.denominator)
+        day = _event_day(event.date, zone)
+        # The key is the begin of the bar, which in a chart of months is another day.
+        if day is not None and new is not None and old is not None and new != old:
+            found[day] = Split(day=day, ratio=new / old)
+    return tuple(found[day] for day in sorted(found))
+
+
+def _dividends(
+    events: dict[str, Raw] | None, zone: ZoneInfo, currency: str | None
+) -> tuple[Dividend, ...]:
+    found: list[Dividend] = []
+    for raw in (events or {}).values():
+        event = _read(raw, _DividendEvent)
+        amount, day = positive(finite(event.amount)), _event_day(event.date, zone)
+        if day is not None and amount is not None:
+            own = parse_currency(event.currency) or currency
+            found.append(Dividend(day=day, amount=amount, currency=own))
+    return tuple(sorted(found, key=lambda one: one.day))
+
+
+def _event_day(seconds: int | None, zone: ZoneInfo) -> date | None:
+    if seconds is None:
+        return None
+    try:
+        return day_of(moment(seconds), zone)
+    except BadRecord:
+        return None
