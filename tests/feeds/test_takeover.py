@@ -108,6 +108,44 @@ async def test_symbols_move_to_the_next_provider_and_back_and_clients_are_told()
     await room.feeds.stop()
 
 
+async def test_the_stream_of_the_next_provider_stands_in_and_says_for_whom() -> None:
+    first = ScriptedProvider("first", has_stream=True)
+    second = ScriptedProvider("second", has_stream=True)
+    room = Room(first, second)
+    first.answers, second.answers = moving("first", room.clock), moving("second", room.clock)
+    await room.feeds.start()
+    room.client("AAPL")
+    await room.clock.advance(1)
+    assert second.streams == []
+
+    first.failure = ProviderUnavailable("killed")
+    first.streams[-1].fail(ConnectionResetError("reset"))
+    await room.clock.advance(8)
+    assert second.streams[-1].symbols == {"AAPL"}
+
+    room.quotes.clear()
+    second.streams[-1].push(
+        make_quote("AAPL", "7.5", provider="second", timestamp=room.clock.now())
+    )
+    await room.clock.advance(0)
+    [quote] = room.quotes
+    assert (quote.provider, quote.fallback_from) == ("second", "first")
+    assert "killed" in (quote.fallback_reason or "")
+    # What the stream brings is asked for only to learn whether the first is back.
+    calls = len(second.calls)
+    await room.clock.advance(25)
+    assert len(second.calls) <= calls + 6
+
+    first.failure = None
+    await room.clock.advance(130)
+    assert second.streams[-1].closed
+    room.quotes.clear()
+    first.streams[-1].push(make_quote("AAPL", provider="first", timestamp=room.clock.now()))
+    await room.clock.advance(0)
+    assert [(one.provider, one.fallback_from) for one in room.quotes] == [("first", None)]
+    await room.feeds.stop()
+
+
 async def test_a_dead_provider_is_left_in_peace_but_for_single_probes() -> None:
     first, second = ScriptedProvider("first"), ScriptedProvider("second")
     room = Room(first, second)

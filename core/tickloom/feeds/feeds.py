@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from loguru import logger
+from msgspec.structs import replace
 
 from tickloom.clock import Clock
 from tickloom.errors import TickloomError
@@ -18,6 +19,7 @@ from tickloom.feeds.push import PushFeed
 from tickloom.feeds.reader import Reader
 from tickloom.feeds.sessions import Sessions
 from tickloom.feeds.source import Source
+from tickloom.feeds.standins import find_stand_ins
 from tickloom.model import Quote, Timeliness, is_glob, matches
 from tickloom.settings import FeedSettings
 from tickloom.stream import Demand, Hub, Status, StatusState
@@ -26,6 +28,8 @@ from tickloom.stream import Demand, Hub, Status, StatusState
 _LOOK_S = 1.0
 # A stream that was just opened has so long to bring something before its symbols are asked for.
 _OPENING_S = 3.0
+# While the stream of another one stands in, a provider is asked so often whether it is back.
+_PROBE_S = 5.0
 _VENUELESS = (Timeliness.SIMULATED, Timeliness.REPLAYED)
 
 
@@ -35,7 +39,8 @@ class Feeds:
     A symbol goes to the push stream of its first provider where that offers one. It is polled where
     there is none, and where the stream is down or silent: at the fast interval where somebody
     streams it, at the slow one where it is only watched. A symbol that its stream does not mention
-    for the slow interval is polled at that interval besides.
+    for the slow interval is polled at that interval besides. While a provider neither streams nor
+    answers, the stream of the next one stands in; without one its answers do.
 
     Args:
         reader: Asks with failover; its router says who serves what.
@@ -69,11 +74,12 @@ class Feeds:
         self._tasks: list[asyncio.Task[None]] = []
         self._states: dict[str, tuple[StatusState, datetime, str]] = {}
         self._serving: dict[str, set[str]] = {}
+        self._standing: dict[str, dict[str, str]] = {}
         self._streamed: set[str] = set()
         self._closed: dict[str, set[str]] = {}
         sources = reader.router.sources.values()
         self._push = {
-            source.name: PushFeed(source, self._intake.accept, self._tell, clock, jitter)
+            source.name: PushFeed(source, self._pushed, self._tell, clock, jitter)
             for source in sources
             if source.info.has_stream
         }
@@ -116,6 +122,7 @@ class Feeds:
                 now = self._clock.now()
                 self._hub.publish_status(name, "down", now, symbols, "streaming was stopped")
         self._serving.clear()
+        self._standing.clear()
         self._states.clear()
         self._closed.clear()
 
@@ -139,10 +146,20 @@ class Feeds:
             except TickloomError:
                 continue
             self._serving.setdefault(source.name, set()).add(symbol)
-        await asyncio.gather(
-            *(feed.want(self._serving.get(name, set())) for name, feed in self._push.items())
-        )
+        await self._share_streams()
         await self._share_polls()
+
+    async def _share_streams(self) -> None:
+        self._standing = find_stand_ins(self._serving, self._router, self._is_away)
+        await asyncio.gather(*(feed.want(self._read_by(name)) for name, feed in self._push.items()))
+
+    def _is_away(self, name: str) -> bool:
+        source = self._router.sources[name]
+        return not source.healthy and (name not in self._push or not source.stream_healthy)
+
+    def _read_by(self, name: str) -> set[str]:
+        """Return the symbols that a provider serves, also those for another one."""
+        return self._serving.get(name, set()) | self._standing.get(name, {}).keys()
 
     async def _share_polls(self) -> None:
         await asyncio.gather(*(feed.want(self._polled(name)) for name, feed in self._poll.items()))
@@ -155,13 +172,23 @@ class Feeds:
         source = self._router.sources[name]
         away = push is None or not source.stream_healthy
         intervals = {}
+        stood_in = self._stood_in(name, slow_s)
         for symbol in self._serving.get(name, ()):
             if push is not None and not away:
                 opening = not push.live and push.quiet_s() < _OPENING_S
                 if opening or push.is_covered(symbol, slow_s):
                     continue
-            intervals[symbol] = fast_s if away and symbol in self._streamed else slow_s
+            interval_s = fast_s if away and symbol in self._streamed else slow_s
+            intervals[symbol] = max(interval_s, _PROBE_S) if symbol in stood_in else interval_s
         return intervals
+
+    def _stood_in(self, name: str, most_s: float) -> set[str]:
+        return {
+            symbol
+            for other, symbols in self._standing.items()
+            for symbol, first in symbols.items()
+            if first == name and self._push[other].is_covered(symbol, most_s)
+        }
 
     async def _watch(self) -> None:
         while True:
@@ -182,13 +209,15 @@ class Feeds:
             await self._sessions.prepare(wanted)
             self._tell_hours(self._sessions)
         for name, push in self._push.items():
-            open_now = self._serving.get(name, set()) - self._closed.get(name, set())
+            open_now = self._read_by(name) - self._closed.get(name, set())
             if open_now and push.quiet_s() > self._settings.silence_s:
                 reason = f"its stream has said nothing for {push.quiet_s():.0f} s"
                 source = self._router.sources[name]
                 source.stream_healthy = False
                 self._tell(source, "stale", reason)
                 await push.reopen()
+        if self._standing != find_stand_ins(self._serving, self._router, self._is_away):
+            await self._share_streams()
         await self._share_polls()
 
     def _tell_hours(self, sessions: Sessions) -> None:
@@ -222,8 +251,16 @@ class Feeds:
         self._states[source.name] = (state, since, reason)
         if known is not None or state != "live":
             logger.info("feed of provider {} is {} {}", source.name, state, reason)
-            symbols = self._serving.get(source.name, set())
+            symbols = self._read_by(source.name)
             self._hub.publish_status(source.name, state, since, symbols, reason)
+
+    def _pushed(self, quote: Quote) -> None:
+        first = self._standing.get(quote.provider, {}).get(quote.symbol)
+        if first is None:
+            self._intake.accept(quote)
+        elif self._is_away(first):
+            reason = self._router.sources[first].last_error
+            self._intake.accept(replace(quote, fallback_from=first, fallback_reason=reason))
 
     def refusal(self, symbol: str) -> TickloomError | None:
         """Return what the last poll said of a symbol that no provider knows, else ``None``."""
