@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -13,22 +12,11 @@ from msgspec import Raw, Struct
 
 from tickloom.errors import BadRecord, NoData, ProviderUnavailable
 from tickloom.model import Bar, Dividend, Interval, Split, parse_currency
-from tickloom_yahoo.fields import (
-    UNREADABLE,
-    S,
-    decode,
-    decode_leniently,
-    find_zone,
-    finite,
-    hint,
-    moment,
-    narrow_all,
-    positive,
-    text,
-    units,
-)
+from tickloom_yahoo.fields import find_zone, hint, moment, narrow_all, text, units
 from tickloom_yahoo.live import join_live
+from tickloom_yahoo.parse_events import Events, dividends_of, splits_of
 from tickloom_yahoo.parse_quote import WITHOUT_VOLUME
+from tickloom_yahoo.records import UNREADABLE, S, decode, read_record
 from tickloom_yahoo.refusals import PROVIDER, VendorError, explain
 
 
@@ -58,28 +46,11 @@ class _Indicators(Struct):
     adjclose: list[Raw] | None = None
 
 
-class _SplitEvent(Struct):
-    date: int | None = None
-    numerator: Decimal | None = None
-    denominator: Decimal | None = None
-
-
-class _DividendEvent(Struct):
-    date: int | None = None
-    amount: Decimal | None = None
-    currency: str | None = None
-
-
-class _Events(Struct):
-    splits: dict[str, Raw] | None = None
-    dividends: dict[str, Raw] | None = None
-
-
 class _Result(Struct):
     meta: Raw = Raw()
     timestamp: list[int | None] | None = None
     indicators: _Indicators | None = None
-    events: _Events | None = None
+    events: Events | None = None
 
 
 class _Response(Struct):
@@ -145,11 +116,11 @@ def parse_chart(body: bytes, symbol: str, interval: Interval) -> Chart:
     if skipped:
         logger.debug("yahoo: {} of {} bars of {} are empty", skipped, len(times), symbol)
     currency = parse_currency(meta.currency)
-    events = result.events or _Events()
+    events = result.events or Events()
     return Chart(
         bars=join_live(bars, interval, zone),
-        splits=_splits(events.splits, zone),
-        dividends=_dividends(events.dividends, zone, currency),
+        splits=splits_of(events, zone),
+        dividends=dividends_of(events, zone, currency),
         zone=zone,
         places=hint(meta.price_hint),
         currency=currency,
@@ -172,20 +143,19 @@ def _result_of(body: bytes, symbol: str) -> _Result:
 
 def _read(raw: Raw | None, kind: type[S]) -> S:
     """Return the record; a column with a single wrong value is read value by value."""
-    if not raw:
-        return kind()
-    try:
-        return msgspec.json.decode(raw, type=kind)
-    except UNREADABLE:
-        pass
-    try:
-        found = decode_leniently(bytes(raw), kind)
-        columns = msgspec.json.decode(raw, type=dict[str, Raw])
-    except (BadRecord, *UNREADABLE):
-        return kind()
-    for field in msgspec.structs.fields(kind):
-        if field.type == list[Decimal | None] and not getattr(found, field.name):
-            setattr(found, field.name, _numbers(columns.get(field.name)))
+    found = read_record(raw or Raw(), kind)
+    missing = [
+        field.name
+        for field in msgspec.structs.fields(kind)
+        if field.type == list[Decimal | None] and not getattr(found, field.name)
+    ]
+    if raw and missing:
+        try:
+            columns = msgspec.json.decode(raw, type=dict[str, Raw])
+        except UNREADABLE:
+            return found
+        for name in missing:
+            setattr(found, name, _numbers(columns.get(name)))
     return found
 
 
@@ -241,42 +211,3 @@ def _bars(
 def _padded(column: Sequence[Decimal | None], count: int) -> Sequence[Decimal | None]:
     missing = count - len(column)
     return column[:count] if missing <= 0 else [*column, *[None] * missing]
-
-
-def day_of(moment: datetime, zone: ZoneInfo) -> date:
-    """Return the day of the venue's calendar."""
-    return moment.astimezone(zone).date()
-
-
-def _splits(events: dict[str, Raw] | None, zone: ZoneInfo) -> tuple[Split, ...]:
-    found: dict[date, Split] = {}
-    for raw in (events or {}).values():
-        event = _read(raw, _SplitEvent)
-        new, old = positive(event.numerator), positive(event.denominator)
-        day = _event_day(event.date, zone)
-        # The key is the begin of the bar, which in a chart of months is another day.
-        if day is not None and new is not None and old is not None and new != old:
-            found[day] = Split(day=day, ratio=new / old)
-    return tuple(found[day] for day in sorted(found))
-
-
-def _dividends(
-    events: dict[str, Raw] | None, zone: ZoneInfo, currency: str | None
-) -> tuple[Dividend, ...]:
-    found: list[Dividend] = []
-    for raw in (events or {}).values():
-        event = _read(raw, _DividendEvent)
-        amount, day = positive(finite(event.amount)), _event_day(event.date, zone)
-        if day is not None and amount is not None:
-            own = parse_currency(event.currency) or currency
-            found.append(Dividend(day=day, amount=amount, currency=own))
-    return tuple(sorted(found, key=lambda one: one.day))
-
-
-def _event_day(seconds: int | None, zone: ZoneInfo) -> date | None:
-    if seconds is None:
-        return None
-    try:
-        return day_of(moment(seconds), zone)
-    except BadRecord:
-        return None

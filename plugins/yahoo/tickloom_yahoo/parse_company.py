@@ -11,7 +11,8 @@ from msgspec import Raw, Struct
 
 from tickloom.errors import NoData, ProviderUnavailable, UnknownSymbol
 from tickloom.model import Company, parse_currency, to_unit_of
-from tickloom_yahoo.fields import UNREADABLE, decode, pick, positive, text, units
+from tickloom_yahoo.fields import positive, text, units
+from tickloom_yahoo.records import UNREADABLE, decode, pick
 from tickloom_yahoo.refusals import PROVIDER, VendorError, explain
 
 # The first two are there for every live symbol, so that the answer tells the dead from the poor.
