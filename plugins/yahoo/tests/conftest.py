@@ -179,7 +179,7 @@ class Vendor:
         try:
             while not listening.done():
                 for symbol in sorted(wanted & PRICES.keys()):
-                    await connection.send(frame_of(id=symbol, market_hours=self.market_hours))
+                    await connection.send(frame(id=symbol, market_hours=self.market_hours))
                 await asyncio.sleep(0.005)
         except ConnectionClosed:
             pass
@@ -221,10 +221,16 @@ def pricing(**fields: Any) -> bytes:
     return message
 
 
-def frame_of(**fields: Any) -> str:
+def frame(**fields: Any) -> str:
     """Return a frame of the stream."""
     message = base64.b64encode(pricing(**fields)).decode()
     return json.dumps({"type": "pricing", "message": message})
+
+
+@pytest.fixture
+def frame_of() -> Callable[..., str]:
+    """Make a frame of the stream out of fields of its message."""
+    return frame
 
 
 @pytest.fixture

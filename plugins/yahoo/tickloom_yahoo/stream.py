@@ -221,12 +221,19 @@ class YahooStream:
                 max_size=_MOST_BYTES,
                 max_queue=_MOST_FRAMES,
             )
-        except (InvalidURI, ValueError) as error:
-            raise ConfigError(
-                f"plugins.yahoo.stream_url cannot be used: {scrub(error)}", expected="wss://…"
-            ) from None
+        except InvalidURI as error:
+            raise _misspelt(error) from None
         except (WebSocketException, OSError, EOFError, ImportError) as error:
             raise ProviderUnavailable(
                 f"the stream of provider {PROVIDER} cannot be opened: {scrub(error)}"
             ) from None
+        except ValueError as error:
+            # Of a port or an address; an untrusted certificate is a ValueError too, but an OSError.
+            raise _misspelt(error) from None
         return cls(socket, decode, clock, extended=extended)
+
+
+def _misspelt(error: Exception) -> ConfigError:
+    return ConfigError(
+        f"plugins.yahoo.stream_url cannot be used: {scrub(error)}", expected="wss://…"
+    )
