@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -16,6 +15,10 @@ S = TypeVar("S", bound=Struct)
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding any bytes may raise."""
+
+
+class _Formatted(Struct):
+    raw: Raw = Raw()
 
 
 def decode(body: bytes, kind: type[T], what: str) -> T:
@@ -43,20 +46,27 @@ def decode_leniently(record: bytes, kind: type[S]) -> S:
     found: dict[str, Any] = {}
     for field in msgspec.structs.fields(kind):
         if (value := raw.get(field.encode_name)) is not None:
-            found[field.name] = _convert(bytes(value), field.type)
+            found[field.name] = convert(value, field.type)
     return kind(**{name: value for name, value in found.items() if value is not None})
 
 
-def _convert(value: bytes, kind: Any) -> Any:
+def convert(value: bytes | Raw, kind: type[T]) -> T | None:
+    """Return a value as ``kind``, out of its ``raw`` where it has one for people beside it.
+
+    ``None`` where it is of another type.
+    """
     try:
-        return msgspec.json.decode(value, type=kind)
+        plain = msgspec.json.decode(value, type=kind)
     except UNREADABLE:
         pass
+    else:
+        return plain
     try:
-        inner = msgspec.json.decode(value, type=dict[str, msgspec.Raw]).get("raw")
-        return None if inner is None else msgspec.json.decode(bytes(inner), type=kind)
+        inner = msgspec.json.decode(value, type=_Formatted).raw
+        found = msgspec.json.decode(inner, type=kind) if inner else None
     except UNREADABLE:
         return None
+    return found
 
 
 def read_record(raw: Raw, kind: type[S]) -> S:
@@ -71,14 +81,3 @@ def read_record(raw: Raw, kind: type[S]) -> S:
         return decode_leniently(bytes(raw), kind)
     except BadRecord:
         return kind()
-
-
-def pick(values: Mapping[str, Any], *names: str) -> Any:
-    """Return the first value that is there, out of its ``raw`` where it has one."""
-    for name in names:
-        value = values.get(name)
-        if isinstance(value, dict):
-            value = value.get("raw")
-        if value is not None:
-            return value
-    return None
