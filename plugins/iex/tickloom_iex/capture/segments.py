@@ -6,7 +6,7 @@ Source: IEX Transport Specification 1.25, IEX TOPS 1.5 and 1.6 and IEX DEEP 1.0.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Generator
 from enum import IntEnum
 from pathlib import Path
 from threading import Event as Flag
@@ -139,7 +139,7 @@ class SegmentReader:
         self._protocol = 0
         self._stranger = 0
 
-    def read(self, path: Path) -> Iterator[Segment]:
+    def read(self, path: Path) -> Generator[Segment, None, None]:
         """Yield the segments that have new messages, in the order of the capture.
 
         All of them are of one protocol: a trade that TOPS and DEEP both tell is one trade.
