@@ -10,8 +10,8 @@ import msgspec
 from loguru import logger
 from msgspec import Raw, Struct
 
-from tickloom.errors import BadRecord, NoData, ProviderUnavailable
-from tickloom.model import Bar, Dividend, Interval, Split, parse_currency
+from tickloom.errors import BadRecord, InvalidInterval, NoData, ProviderUnavailable
+from tickloom.model import Bar, Dividend, Interval, Split, parse_currency, parse_interval
 from tickloom_yahoo.fields import find_zone, hint, moment, narrow_all, text, units
 from tickloom_yahoo.live import join_live
 from tickloom_yahoo.parse_events import Events, dividends_of, splits_of
@@ -26,6 +26,7 @@ class _Meta(Struct, rename="camel"):
     full_exchange_name: str | None = None
     instrument_type: str | None = None
     exchange_timezone_name: str | None = None
+    data_granularity: str | None = None
     price_hint: int | None = None
 
 
@@ -97,7 +98,8 @@ def parse_chart(body: bytes, symbol: str, interval: Interval) -> Chart:
 
     Raises:
         UnknownSymbol: Yahoo says so.
-        NoData: There is not even a venue, so that no time can be read.
+        NoData: There is not even a venue, so that no time can be read, or the bars are of another
+            interval.
         ProviderUnavailable: It is no such answer.
     """
     result = _result_of(body, symbol)
@@ -106,6 +108,8 @@ def parse_chart(body: bytes, symbol: str, interval: Interval) -> Chart:
         zone = find_zone(meta.exchange_timezone_name)
     except BadRecord as error:
         raise NoData(f"provider {PROVIDER} has no bars of {symbol}", found=str(error)) from None
+    if result.timestamp:
+        _require_interval(meta.data_granularity, interval, symbol)
     kind = (meta.instrument_type or "").upper()
     indicators = result.indicators or _Indicators()
     columns = _read(next(iter(indicators.quote or ()), None), _Columns)
@@ -127,6 +131,20 @@ def parse_chart(body: bytes, symbol: str, interval: Interval) -> Chart:
         exchange=text(meta.full_exchange_name) or text(meta.exchange_name),
         skipped=skipped,
     )
+
+
+def _require_interval(sent: str | None, interval: Interval, symbol: str) -> None:
+    # It has sent hours for half hours, and days where it keeps no minutes.
+    try:
+        other = sent is not None and parse_interval(sent) is not interval
+    except InvalidInterval:
+        return
+    if other:
+        raise NoData(
+            f"provider {PROVIDER} has no bars of {interval} of {symbol}",
+            found=sent,
+            expected=interval,
+        )
 
 
 def _result_of(body: bytes, symbol: str) -> _Result:

@@ -23,6 +23,8 @@ _REACH_DAYS = {
     Interval.MINUTES_90: 60,
     Interval.HOUR: 730,
 }
+# Yahoo counts weeks and five days from the weekday on which the range begins.
+_ANCHORED = (Interval.WEEK, Interval.DAYS_5)
 _ONE_DAY = timedelta(days=1)
 _FIRST_DAY = date(1900, 1, 1)
 
@@ -60,11 +62,15 @@ def plan_history(request: HistoryRequest, now: datetime, *, extended: bool) -> P
             found=f"{request.start} to {request.end}",
             expected="a start not after the end",
         )
-    # Which day it is at the venue is not known before it answers: a day more on either side.
     if request.start > now.date() + _ONE_DAY:
         raise NoData(f"provider {PROVIDER} has no bars of the future", found=str(request.start))
+    if request.end < _FIRST_DAY:
+        raise NoData(f"provider {PROVIDER} has no bars so old", found=str(request.end))
     first = max(_aligned(request), _FIRST_DAY)
-    begin = _seconds(first) - int(_ONE_DAY.total_seconds())
+    begin = _seconds(first)
+    if request.interval not in _ANCHORED:
+        # When the venue's day begins is not known before it answers: a day more, cut off later.
+        begin -= int(_ONE_DAY.total_seconds())
     if request.interval.is_intraday:
         begin = max(begin, _reach_s(request, now))
     # Until tomorrow, never to the end of the calendar.
@@ -88,7 +94,6 @@ def plan_history(request: HistoryRequest, now: datetime, *, extended: bool) -> P
 
 
 def _aligned(request: HistoryRequest) -> date:
-    # Yahoo cuts weeks and months from wherever the range begins.
     start = request.start
     match request.interval:
         case Interval.WEEK:
