@@ -23,6 +23,13 @@ _HOUR_MS = 3_600_000
 _MAX_MAGNITUDE = 18
 _MAX_LENGTH = 40
 _HUNDRED = Decimal(100)
+# A decoder lets no other thread run before it is done, so what it does at once is bounded: a
+# chart of fifteen years has about 100,000 commas, a batch of a hundred quotes 6,000, and a
+# description of a company a few thousand letters.
+_MAX_COMMAS = 400_000
+_MAX_MEMBERS = 100_000
+_MAX_RECORD_BYTES = 262_144
+_AT_ONCE_BYTES = 131_072
 
 
 def is_sane(value: Decimal) -> bool:
@@ -99,6 +106,10 @@ def read_record(raw: bytes | msgspec.Raw, kind: type[R]) -> R:
     Raises:
         BadRecord: It is no object.
     """
+    if len(memoryview(raw)) > _MAX_RECORD_BYTES:
+        raise BadRecord(
+            f"provider {PROVIDER} sent a record of more than {_MAX_RECORD_BYTES:,} bytes"
+        )
     try:
         return msgspec.json.decode(raw, type=kind)
     except (ValueError, RecursionError):
@@ -127,10 +138,11 @@ def read_list(body: bytes, kind: type[R], what: str) -> tuple[list[R], int]:
     Raises:
         ProviderUnavailable: It is no array.
     """
-    try:
-        return msgspec.json.decode(body, type=list[kind]), 0  # type: ignore[valid-type]
-    except (ValueError, RecursionError):
-        pass
+    if len(body) <= _AT_ONCE_BYTES:
+        try:
+            return msgspec.json.decode(body, type=list[kind]), 0  # type: ignore[valid-type]
+        except (ValueError, RecursionError):
+            pass
     found = []
     rows = decode(body, list[msgspec.Raw], what)
     for raw in rows:
@@ -145,8 +157,12 @@ def decode(body: bytes, kind: type[T], what: str) -> T:
     """Return a whole answer as ``kind``.
 
     Raises:
-        ProviderUnavailable: It is of another shape.
+        ProviderUnavailable: It is of another shape, or has too many parts.
     """
+    most = _MAX_COMMAS if kind == list[msgspec.Raw] else _MAX_MEMBERS
+    # An answer that is kept as it stands costs nothing to take apart.
+    if kind is not msgspec.Raw and body.count(b",") > most:
+        raise ProviderUnavailable(f"provider {PROVIDER} sent a {what} of more than {most:,} parts")
     try:
         return msgspec.json.decode(body, type=kind)
     except (ValueError, RecursionError) as error:

@@ -26,6 +26,8 @@ def to_vendor(symbol: str) -> str:
 
 def from_vendor(text: str) -> str | None:
     """Return the canonical symbol of a share, ``None`` where the vendor's has none."""
+    if "-" in text:
+        return None
     root, stop, end = text.upper().rpartition(".")
     try:
         if stop and root.isalpha() and len(end) == 1 and end.isalpha():
