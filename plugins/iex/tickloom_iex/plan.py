@@ -9,9 +9,9 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from tickloom.errors import InvalidDates, NoData, NotSupported, verbatim
-from tickloom.model import Interval, PriceAdjustment, SymbolKind, split_symbol
+from tickloom.model import Interval, PriceAdjustment
 from tickloom.roles import HistoryRequest
-from tickloom_iex.symbols import to_vendor
+from tickloom_iex.symbols import share_to_vendor
 
 INTERVALS = (Interval.MINUTE, Interval.MINUTES_30, Interval.DAY)
 
@@ -62,7 +62,7 @@ def stock_path(symbol: str, rest: str) -> str:
     Raises:
         NotSupported: The vendor has no such share.
     """
-    return f"/stock/{quote(to_vendor(symbol), safe='')}/{rest}"
+    return f"/stock/{quote(share_to_vendor(symbol), safe='')}/{rest}"
 
 
 def plan_history(request: HistoryRequest, today: date) -> Plan:
@@ -79,8 +79,6 @@ def plan_history(request: HistoryRequest, today: date) -> Plan:
     """
     if request.interval not in INTERVALS:
         raise NotSupported(f"provider iex has no bars of {request.interval}")
-    if split_symbol(request.symbol).kind in {SymbolKind.FX, SymbolKind.CRYPTO}:
-        raise NotSupported(f"provider iex has no bars of {request.symbol}, a pair")
     path = stock_path(request.symbol, "")
     if request.start > today:
         raise NoData(f"provider iex has no bars of {request.symbol} from days to come")

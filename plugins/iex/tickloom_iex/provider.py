@@ -256,8 +256,6 @@ class IexProvider(Provider):
         Raises:
             UnknownSymbol: The endpoint knows no company of that symbol.
         """
-        if split_symbol(symbol).counter:
-            raise NotSupported(f"provider {PROVIDER} describes no pairs such as {symbol}")
         body = await self._client.ask(stock_path(symbol, "company"))
         return await parse_off_loop(
             parse_company, body, symbol, self._clock.now(), scrambled=self._scrambled

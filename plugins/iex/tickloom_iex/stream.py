@@ -19,7 +19,7 @@ from tickloom_iex.line import Line
 from tickloom_iex.lines import MOST_LINES, MOST_SYMBOLS, rearrange
 from tickloom_iex.options import Channel
 from tickloom_iex.parse_stream import parse_event
-from tickloom_iex.symbols import to_vendor
+from tickloom_iex.symbols import share_to_vendor
 
 SETTLE_S = 1.0
 """Changes of so many seconds are made together, so that nobody's clicks become a storm."""
@@ -77,7 +77,7 @@ class IexStream:
         left_out = []
         for symbol in sorted(symbols):
             try:
-                vendor = to_vendor(symbol)
+                vendor = share_to_vendor(symbol)
             except NotSupported:
                 left_out.append(symbol)
                 continue
@@ -153,7 +153,7 @@ class IexStream:
     async def _replace(self, old: Line | None, symbols: frozenset[str]) -> bool:
         """Open a request before the one that it replaces is closed; False where it failed."""
         if symbols:
-            names = {to_vendor(symbol): symbol for symbol in symbols}
+            names = {share_to_vendor(symbol): symbol for symbol in symbols}
             new = Line(self._client, self._channel, names, self._take, self._fail)
             self._lines.append(new)
             await new.settle(_HANDOVER_S)

@@ -24,6 +24,17 @@ def to_vendor(symbol: str) -> str:
     return f"{parts.root}.{parts.share_class}" if parts.share_class else parts.root
 
 
+def share_to_vendor(symbol: str) -> str:
+    """Return what IEX Cloud calls a share.
+
+    Raises:
+        NotSupported: It is something else, or not listed in the United States.
+    """
+    if split_symbol(symbol).counter:
+        raise NotSupported(f"provider iex has this for shares only, and {symbol} is a pair")
+    return to_vendor(symbol)
+
+
 def from_vendor(text: str) -> str | None:
     """Return the canonical symbol of a share, ``None`` where the vendor's has none."""
     if "-" in text:
