@@ -16,7 +16,7 @@ from tickloom.errors import TickloomError
 from tickloom.model import HistoricalData, Interval, PriceAdjustment, Quote, Timeliness, encode_json
 from tickloom.roles import HistoryRequest
 from tickloom_yahoo.adjust import adjust, cut
-from tickloom_yahoo.parse_chart import parse_chart
+from tickloom_yahoo.parse_chart import parse_chart, parse_splits
 from tickloom_yahoo.parse_company import parse_company
 from tickloom_yahoo.parse_frame import parse_frame
 from tickloom_yahoo.parse_quote import parse_quotes
@@ -62,6 +62,7 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     "days": lambda body: read_chart(body, Interval.DAY, PriceAdjustment.NONE),
     "minutes": lambda body: read_chart(body, Interval.MINUTE, PriceAdjustment.SPLITS),
     "months": lambda body: read_chart(body, Interval.MONTH, PriceAdjustment.ALL),
+    "splits": lambda body: parse_splits(body, "ACME"),
     "company": lambda body: parse_company(body, "ACME", NOW),
     "search": lambda body: parse_matches(body, 10),
     "frame": lambda body: getattr(parse_frame(body, decode, NOW), "quote", None),
@@ -159,7 +160,9 @@ def test_any_json(parser: str, content: Any) -> None:
     check(parser, json.dumps(content).encode())
 
 
-@given(st.sampled_from(["days", "minutes", "months"]), st.lists(CHARTS, max_size=2), ERRORS)
+@given(
+    st.sampled_from(["days", "minutes", "months", "splits"]), st.lists(CHARTS, max_size=2), ERRORS
+)
 def test_any_chart(parser: str, result: Any, error: Any) -> None:
     check(parser, json.dumps({"chart": {"result": result, "error": error}}).encode())
     check(parser, json.dumps({"chart": {"result": result}}).encode())

@@ -104,10 +104,7 @@ def parse_chart(body: bytes, symbol: str, interval: Interval) -> Chart:
     """
     result = _result_of(body, symbol)
     meta = _read(result.meta, _Meta)
-    try:
-        zone = find_zone(meta.exchange_timezone_name)
-    except BadRecord as error:
-        raise NoData(f"provider {PROVIDER} has no bars of {symbol}", found=str(error)) from None
+    zone = _zone_of(meta, symbol)
     if result.timestamp:
         _require_interval(meta.data_granularity, interval, symbol)
     kind = (meta.instrument_type or "").upper()
@@ -131,6 +128,26 @@ def parse_chart(body: bytes, symbol: str, interval: Interval) -> Chart:
         exchange=text(meta.full_exchange_name) or text(meta.exchange_name),
         skipped=skipped,
     )
+
+
+def parse_splits(body: bytes, symbol: str) -> tuple[Split, ...]:
+    """Return the splits of an answer, oldest first, whatever its bars are.
+
+    Raises:
+        UnknownSymbol: Yahoo says so.
+        NoData: There is not even a venue, so that no time can be read.
+        ProviderUnavailable: It is no such answer.
+    """
+    result = _result_of(body, symbol)
+    zone = _zone_of(_read(result.meta, _Meta), symbol)
+    return splits_of(result.events or Events(), zone)
+
+
+def _zone_of(meta: _Meta, symbol: str) -> ZoneInfo:
+    try:
+        return find_zone(meta.exchange_timezone_name)
+    except BadRecord as error:
+        raise NoData(f"provider {PROVIDER} has no bars of {symbol}", found=str(error)) from None
 
 
 def _require_interval(sent: str | None, interval: Interval, symbol: str) -> None:

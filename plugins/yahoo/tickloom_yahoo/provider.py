@@ -14,7 +14,6 @@ from tickloom.fetch import parse_off_loop
 from tickloom.model import (
     Company,
     HistoricalData,
-    Interval,
     Quote,
     SymbolMatch,
     Timeliness,
@@ -23,7 +22,7 @@ from tickloom.roles import Budget, HistoryRequest, Provider, ProviderInfo, Quote
 from tickloom_yahoo.adjust import adjust, cut
 from tickloom_yahoo.client import YahooClient
 from tickloom_yahoo.options import YahooSettings
-from tickloom_yahoo.parse_chart import Chart, parse_chart
+from tickloom_yahoo.parse_chart import Chart, parse_chart, parse_splits
 from tickloom_yahoo.parse_company import MODULES, parse_company
 from tickloom_yahoo.parse_frame import Decode
 from tickloom_yahoo.parse_quote import parse_quotes
@@ -184,7 +183,7 @@ def _read_history(body: bytes, later: bytes, request: HistoryRequest) -> Chart:
     chart = parse_chart(body, request.symbol, request.interval)
     splits = chart.splits
     if later:
-        splits += parse_chart(later, request.symbol, Interval.MONTH).splits
+        splits += parse_splits(later, request.symbol)
     return adjust(cut(chart, request), request, splits)
 
 
