@@ -207,15 +207,6 @@ def test_a_level_deep_in_the_book_is_no_new_quote(forge, market, feed):
     assert feed(forge.level("A", 100, 1), protocol=DEEP) == [NOTHING]
 
 
-def test_a_level_that_lost_messages_left_is_cleared_by_a_newer_one(forge, market, feed):
-    feed(forge.level("A", 200, 1), forge.level("A", 300, 1, buy=False), protocol=DEEP)
-    feed(forge.level("A", 350, 1), protocol=DEEP, sequence=90)
-
-    assert market.quote("A") is None
-    feed(forge.level("A", 400, 1, buy=False), protocol=DEEP, sequence=91)
-    assert market.quote("A").current_price == Decimal("0.0375")
-
-
 def test_no_more_levels_are_kept_than_a_day_has(forge, monkeypatch, market, feed):
     monkeypatch.setattr("tickloom_iex.capture.market._MAX_LEVELS", 3)
 

@@ -51,11 +51,18 @@ class Side:
 
 
 class Book:
-    """The book of one symbol. A side that lost messages left behind is cleared by newer ones."""
+    """The book of one symbol.
 
-    __slots__ = ("_asks", "_bids")
+    Attributes:
+        is_doubtful: True once messages were missing: then a newer level removes those that it
+            crosses, since the venue would have. IEX's samples of DEEP have crossed books without
+            that, so elsewhere the levels are taken at their word.
+    """
+
+    __slots__ = ("_asks", "_bids", "is_doubtful")
 
     def __init__(self) -> None:
+        self.is_doubtful = False
         self._bids = Side(max)
         self._asks = Side(min)
 
@@ -67,14 +74,13 @@ class Book:
         return (self._bids if is_buy else self._asks).set(price, size)
 
     def settle(self, *, is_buy: bool) -> int:
-        """Remove what the newest level crosses; return how many levels that were.
-
-        The venue's own book is never locked or crossed once an event is complete: a level that
-        would be was removed by a message that is missing.
+        """Remove what the newest level crosses in a doubtful book; return how many levels.
 
         Args:
             is_buy: Which side the newest level is of.
         """
+        if not self.is_doubtful:
+            return 0
         bid, ask = self._bids.best, self._asks.best
         if not bid or not ask or bid < ask:
             return 0

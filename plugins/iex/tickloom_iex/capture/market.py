@@ -73,10 +73,11 @@ class Market:
         # One damaged time of a message shall not begin another day.
         self._day = self._days.find(segment.sent_ns)
         self._channel = segment.channel
-        if segment.is_fresh:
+        if segment.is_fresh or segment.is_after_gap:
             for session in self._sessions.values():
                 if session.channel == segment.channel:
-                    self._levels -= session.clear_book()
+                    self._levels -= session.clear_book() if segment.is_fresh else 0
+                    session.doubt_book()
         return decode_segment(segment, self._counts, self._names)
 
     def take(self, message: Message) -> int:

@@ -59,6 +59,7 @@ class Segment(Struct, frozen=True, gc=False):
         protocol: TOPS or DEEP.
         channel: Of the venue; each has symbols of its own.
         is_fresh: True where a session of the channel begins, or begins anew.
+        is_after_gap: True where messages of the channel before it are missing.
     """
 
     data: bytes
@@ -72,15 +73,17 @@ class Segment(Struct, frozen=True, gc=False):
     protocol: int
     channel: int
     is_fresh: bool
+    is_after_gap: bool
 
 
 class _Stream:
     """How far one session of one channel has been read."""
 
-    __slots__ = ("_expected", "_gaps", "_newest_ns", "is_fresh")
+    __slots__ = ("_expected", "_gaps", "_newest_ns", "is_after_gap", "is_fresh")
 
     def __init__(self) -> None:
         self.is_fresh = True
+        self.is_after_gap = False
         self._expected = -1
         self._newest_ns = 0
         # Begin and end of what is missing, for what comes out of order.
@@ -93,6 +96,7 @@ class _Stream:
             if not 0 <= first <= _MAX_SEQUENCE or (expected >= 0 and first > expected + _MAX_GAP):
                 return -1
             if expected >= 0 and first > expected:
+                self.is_after_gap = True
                 counts.gaps += 1
                 counts.lost += first - expected
                 self._gaps = [*self._gaps[-_MAX_GAPS + 1 :], (expected, first)]
@@ -188,8 +192,9 @@ class SegmentReader:
         counts.segments += 1
         counts.heartbeats += not count
         counts.messages += count - repeated
-        is_fresh = stream.is_fresh
-        stream.is_fresh = is_fresh and repeated == count
+        is_fresh, is_after_gap = stream.is_fresh, stream.is_after_gap
+        if count > repeated:
+            stream.is_fresh = stream.is_after_gap = False
         begin += HEADER_BYTES
         return Segment(
             data,
@@ -203,6 +208,7 @@ class SegmentReader:
             protocol,
             channel,
             is_fresh,
+            is_after_gap,
         )
 
     def _stream(self, key: tuple[int, int, int]) -> _Stream:

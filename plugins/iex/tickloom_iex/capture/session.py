@@ -131,6 +131,11 @@ class Session:
         self.book, self._top, self._top_sequence = None, EMPTY, -1
         return size
 
+    def doubt_book(self) -> None:
+        """Take note that messages which removed levels may be missing."""
+        if self.book is not None:
+            self.book.is_doubtful = True
+
     def trade(self, message: TradeReport) -> None:
         """Take a trade."""
         trade = message.price, message.size, rank_of(message.flags)
