@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import importlib
 import json
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,6 +32,12 @@ def decode(content: bytes) -> Any:
     from yfinance.pricing_pb2 import PricingData
 
     return PricingData.FromString(content)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _loaded() -> None:
+    # It takes longer than Hypothesis allows for one example.
+    importlib.import_module("yfinance.pricing_pb2")
 
 
 def read_quotes(body: bytes) -> list[Quote]:

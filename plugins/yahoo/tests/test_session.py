@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from tickloom.clock import SystemClock
-from tickloom.errors import MissingDependency, PluginError, ProviderUnavailable
+from tickloom.errors import MissingDependency, PluginError
 from tickloom.roles import PluginSettings
 from tickloom_yahoo import tickloom_providers
 from tickloom_yahoo.folder import CacheFolder
@@ -87,9 +88,26 @@ async def test_a_cookie_that_yfinance_stumbles_over_is_dropped(
         yfinance.cache.get_cookie_cache().store("curlCffi", {".yahoo.com": {"/": {"B": 1}}})
         yfinance.cache._CookieDBManager.close_db()
     async with serve() as (_, provider):
-        with pytest.raises(ProviderUnavailable):
-            await provider.get_quotes(["ACME"])
         assert (await provider.get_quotes(["ACME"]))["ACME"].current_price
+
+
+@pytest.mark.parametrize("content", [b"no database", b"SQLite format 3\x00" + b"?" * 5_000])
+async def test_a_file_of_cookies_that_is_damaged_costs_no_answer(
+    serve: Serve, tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "cookies.db").write_bytes(content)
+    async with serve() as (_, provider):
+        assert (await provider.get_quotes(["ACME"]))["ACME"].current_price
+
+
+async def test_a_folder_that_goes_away_costs_no_answer(serve: Serve, tmp_path: Path) -> None:
+    for number in range(2):
+        folder = tmp_path / str(number)
+        async with serve(cache_dir=folder) as (_, provider):
+            await provider.search("acme", 3)
+            if folder.exists():
+                shutil.rmtree(folder)
+            assert (await provider.get_quotes(["ACME"]))["ACME"].current_price
 
 
 async def test_without_a_browsers_fingerprint_the_plugin_says_what_is_missing(

@@ -15,6 +15,8 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+from loguru import logger
+
 from tickloom.clock import Clock
 from tickloom.errors import MissingDependency, ProviderUnavailable, TickloomError, scrub
 from tickloom.fetch import Answer
@@ -44,6 +46,8 @@ class YahooSession:
         data, http = (importlib.import_module(f"yfinance.{name}") for name in ("data", "_http"))
         _quieten()
         self._cache.set_cache_location(str(folder))
+        # What it opened before for somebody else would stay where that one's folder was.
+        self._cache._CookieCacheManager._Cookie_cache = None  # noqa: SLF001 - it has no public way
         if not http.HAS_CURL_CFFI:
             raise MissingDependency(
                 "provider yahoo needs curl_cffi, and yfinance does not use it",
@@ -103,27 +107,35 @@ class YahooSession:
 
     def _get_crumb(self) -> object:
         try:
-            found, _ = self._data._get_cookie_and_crumb()  # noqa: SLF001 - see pyproject.toml
+            return self._data._get_cookie_and_crumb()[0]  # noqa: SLF001 - see pyproject.toml
         except self._limited:
             # It took the refusal for a crumb before it looked at it.
             self._forget(self._data._crumb)  # noqa: SLF001 - see pyproject.toml
             raise rate_limited(None) from None
         except (TickloomError, OSError):
             raise
-        except Exception:
-            # It stumbled over what it keeps; kept on, that would fail again at every question.
+        except Exception as error:  # noqa: BLE001 - see below
+            # It stumbled over what it had kept, and would again at every question.
+            logger.warning("yahoo: yfinance cannot use the cookie that it kept: {}", scrub(error))
             self._forget(self._data._crumb)  # noqa: SLF001 - see pyproject.toml
-            raise
-        return found
+            return self._data._get_cookie_and_crumb()[0]  # noqa: SLF001 - see pyproject.toml
 
     def _forget(self, crumb: object) -> None:
         with self._renewing:
             # Another thread may have renewed it already.
             if self._data._crumb in {crumb, None}:  # noqa: SLF001 - see pyproject.toml
                 self._session.cookies.clear()
-                self._cache.get_cookie_cache().store("curlCffi", None)
+                self._drop_cookie()
                 other = "basic" if self._data._cookie_strategy == "csrf" else "csrf"  # noqa: SLF001
                 self._data._set_cookie_strategy(other)  # noqa: SLF001 - as yfinance does
+
+    def _drop_cookie(self) -> None:
+        kept = self._cache.get_cookie_cache()
+        try:
+            kept.store("curlCffi", None)
+        except Exception as error:  # noqa: BLE001 - three layers of a database raise what they like
+            logger.warning("yahoo: its cookie is kept in memory alone: {}", scrub(error))
+            kept.dummy = True
 
     def close(self) -> None:
         """Close its connections; no request may be under way."""
