@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import sys
+import time
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.asyncio.server import ServerConnection
 
+from tickloom.manager import MarketDataManager
+from tickloom.settings import load_settings
 from tickloom.testing import FaultServer, Reply, Request
 
 RECORDED = {
@@ -100,3 +105,50 @@ async def test_a_symbol_that_yahoo_did_not_know_is_told_as_such(folder: Path) ->
     )
     assert code != 0
     assert b"NOSUCH" in err
+
+
+async def test_a_stream_that_breaks_comes_back_with_what_was_subscribed(tmp_path: Path) -> None:
+    subscribed: list[list[str]] = []
+
+    async def play(connection: ServerConnection) -> None:
+        """Send one price, a higher one each time, and break off in another way each time."""
+        subscribed.append(json.loads(await connection.recv())["subscribe"])
+        await connection.send(frame_of(float(len(subscribed))))
+        await asyncio.sleep(0.05)
+        if len(subscribed) == 1:
+            connection.transport.abort()
+        elif len(subscribed) == 2:
+            await connection.close()
+        elif len(subscribed) == 3:
+            await connection.send("x" * 3_000_000)
+        await connection.wait_closed()
+
+    empty = json.dumps({"quoteResponse": {"result": [], "error": None}}).encode()
+    async with FaultServer(lambda _: Reply(body=empty)) as server:
+        server.websocket = play
+        file = tmp_path / "tickloom.toml"
+        file.write_text(
+            '[database]\nurl = ""\n[providers]\nprimary = "yahoo"\nfallback = []\n'
+            '[plugins]\nenabled = ["yahoo"]\n[feeds]\nsessions = false\n'
+            f'[plugins.yahoo]\nbase_url = "{server.url}"\nstream_url = "{server.ws_url}"\n'
+            'cache_dir = "cookies"\n'
+        )
+        async with MarketDataManager(load_settings(file, environment={})) as manager:
+            await manager.start_streaming()
+            heard: list[Decimal] = []
+            async with manager.stream(["BTC-USD"]) as quotes, asyncio.timeout(20):
+                async for quote in quotes:
+                    heard.append(quote.current_price)
+                    if len(heard) == 4:
+                        break
+    assert heard == [1, 2, 3, 4]
+    assert subscribed == [["BTC-USD"]] * 4
+
+
+def frame_of(price: float) -> str:
+    from yfinance.pricing_pb2 import PricingData
+
+    message = PricingData(
+        id="BTC-USD", price=price, time=int(time.time() * 1000), market_hours=1, quote_type=41
+    )
+    return base64.b64encode(message.SerializeToString()).decode()
