@@ -109,7 +109,8 @@ class Market:
                 self._counts.invalid += 1
                 return None
             session = self._sessions[symbol] = Session(self._channel)
-        session.begin(self._day)
+        if session.day is not self._day:
+            session.begin(self._day)
         return session
 
     def _show(self, message: QuoteUpdate) -> int:
@@ -146,17 +147,16 @@ class Market:
 
     def _status(self, message: TradingStatus) -> int:
         session = self._find(message.symbol)
-        if session is None or session.status == message.status:
+        if session is None:
             return NOTHING
-        session.status, session.due_ns = message.status, message.time_ns
-        return BOOK
+        return BOOK if session.set_status(message.status, message.time_ns) else NOTHING
 
     def _halt(self, message: OperationalHalt) -> int:
         session = self._find(message.symbol)
-        if session is None or session.is_halted == message.is_halted:
+        if session is None:
             return NOTHING
-        session.is_halted, session.due_ns = message.is_halted, message.time_ns
-        return BOOK
+        changed = session.set_halt(message.time_ns, is_halted=message.is_halted)
+        return BOOK if changed else NOTHING
 
     def _event(self, message: SystemEvent) -> int:
         self._phase = _PHASES.get(message.event, self._phase)

@@ -28,4 +28,6 @@ class Prices(dict[int, Decimal]):
 
 def time_of(time_ns: int) -> datetime:
     """Return nanoseconds since 1970 as an aware time in UTC, cut to microseconds."""
-    return _EPOCH + timedelta(microseconds=time_ns // 1_000)
+    # Two small numbers cost less than a large one.
+    seconds, microseconds = divmod(time_ns // 1_000, 1_000_000)
+    return _EPOCH + timedelta(0, seconds, microseconds)

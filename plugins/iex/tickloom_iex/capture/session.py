@@ -19,6 +19,7 @@ PROVIDER = "iex_captures"
 EXCHANGE = "IEX"
 CURRENCY = "USD"
 _RECENT = 32
+_NEVER = time_of(0)
 _NOT_ACTIVE = int(QuoteFlag.NOT_ACTIVE)
 _PLACES = Decimal("0.0001")
 _WIDE = Context(prec=60)
@@ -58,25 +59,26 @@ class Session:
     Attributes:
         channel: The venue's channel that tells of it.
         due_ns: Time of the newest message.
+        day: The venue's day of the newest message.
         book: The price levels, where the capture is one of DEEP.
-        status: The venue's letter for its trading status; T = trades.
-        is_halted: Whether the venue alone has halted it.
         state: Phase of the venue's day, as the newest message tells it; ``None`` = not told.
     """
 
     __slots__ = (
-        *("_day", "_old", "_previous", "_recent", "_tally", "_top", "_top_sequence"),
-        *("book", "channel", "due_ns", "is_halted", "state", "status"),
+        *("_base", "_is_halted", "_old", "_previous", "_recent", "_status", "_tally", "_top"),
+        *("_top_sequence", "book", "channel", "day", "due_ns", "state"),
     )
 
     def __init__(self, channel: int) -> None:
         self.channel = channel
         self.due_ns = 0
         self.book: Book | None = None
-        self.status = "T"
-        self.is_halted = False
         self.state: MarketState | None = None
-        self._day: Day | None = None
+        self.day: Day | None = None
+        # The quote without bid and ask; ``None`` = to be made anew.
+        self._base: Quote | None = None
+        self._status = "T"
+        self._is_halted = False
         self._previous = 0
         self._tally = Tally()
         self._old = Tally()
@@ -86,15 +88,12 @@ class Session:
 
     def begin(self, day: Day) -> None:
         """Go on to ``day``, where it is another one: the last price becomes the one before."""
-        if day is self._day:
-            return
-        if self._day is not None and self._day.day == day.day:
-            self._day = day
+        before, self.day = self.day, day
+        if before is not None and before.day == day.day:
             return
         if self._tally.last:
             self._previous = self._tally.last
-        self._day = day
-        self._tally, self._old = Tally(), Tally()
+        self._tally, self._old, self._base = Tally(), Tally(), None
         self._recent.clear()
 
     def show(self, message: QuoteUpdate) -> bool:
@@ -143,7 +142,7 @@ class Session:
         if len(self._recent) == _RECENT:
             self._old.add(*self._recent.pop(0)[1:])
         self._recent.append((message.trade_id, *trade))
-        self.due_ns = message.time_ns
+        self.due_ns, self._base = message.time_ns, None
 
     def take_back(self, message: TradeReport) -> bool:
         """Take a trade back; false where there was no such trade this day."""
@@ -159,30 +158,60 @@ class Session:
         self._tally = copy(self._old)
         for one in self._recent:
             self._tally.add(*one[1:])
-        self.due_ns = message.time_ns
+        self.due_ns, self._base = message.time_ns, None
         return True
+
+    def set_status(self, status: str, time_ns: int) -> bool:
+        """Take the trading status; true where it is another one."""
+        changed = status != self._status
+        if changed:
+            self._status, self.due_ns, self._base = status, time_ns, None
+        return changed
+
+    def set_halt(self, time_ns: int, *, is_halted: bool) -> bool:
+        """Take whether the venue alone has halted the symbol; true where that changed."""
+        changed = is_halted != self._is_halted
+        if changed:
+            self._is_halted, self.due_ns, self._base = is_halted, time_ns, None
+        return changed
 
     def quote(self, symbol: str, prices: Prices) -> Quote | None:
         """Return the quote as of now in the venue's time, ``None`` while there is no price."""
-        tally, top = self._tally, self._top
+        # Most messages change bid and ask alone, and a changed copy costs a third of a new quote.
+        base = self._base
+        if base is None:
+            base = self._base = self._make_base(symbol, prices)
+        top = self._top
         bid = prices[top.bid] if top.bid and top.bid_size else None
         ask = prices[top.ask] if top.ask and top.ask_size else None
-        previous = prices[self._previous] if self._previous else None
-        if tally.last:
-            price = prices[tally.last]
-        elif previous is not None:
-            price = previous
-        elif bid is None or ask is None:
-            return None
-        else:
+        price = base.current_price
+        if not price:
+            if bid is None or ask is None:
+                return None
             price = (bid + ask) / 2
         time = time_of(self.due_ns)
+        return structs.replace(
+            base,
+            timestamp=time,
+            received_at=time,
+            current_price=price,
+            bid=bid,
+            ask=ask,
+            bid_size=None if bid is None else top.bid_size,
+            ask_size=None if ask is None else top.ask_size,
+            market_state=self.state,
+        )
+
+    def _make_base(self, symbol: str, prices: Prices) -> Quote:
+        tally = self._tally
         has_price = tally.rank > Rank.VOLUME
+        previous = prices[self._previous] if self._previous else None
+        price = prices[tally.last or self._previous]
         return Quote(
             symbol=symbol,
             provider=PROVIDER,
-            timestamp=time,
-            received_at=time,
+            timestamp=_NEVER,
+            received_at=_NEVER,
             is_real_time=False,
             current_price=price,
             open_price=prices[tally.open] if has_price else None,
@@ -192,19 +221,14 @@ class Session:
             volume=tally.volume or None,
             price_change=None if previous is None else price - previous,
             price_change_percent=None if previous is None else _percent(price, previous),
-            bid=bid,
-            ask=ask,
-            bid_size=top.bid_size if bid is not None else None,
-            ask_size=top.ask_size if ask is not None else None,
             last_size=tally.last_size or None,
             currency=CURRENCY,
             exchange=EXCHANGE,
-            market_state=self.state,
             additional_data=self._remarks(),
         )
 
     def _remarks(self) -> dict[str, str] | None:
-        status = "halted" if self.is_halted else _STATUS.get(self.status)
+        status = "halted" if self._is_halted else _STATUS.get(self._status)
         return None if status is None else {"trading_status": status}
 
 
