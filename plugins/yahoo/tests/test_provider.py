@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -91,6 +92,17 @@ async def test_a_class_of_shares_is_asked_for_with_its_dash(serve: Serve) -> Non
         found = await provider.get_quotes(["BRK.B"])
         assert server.requests[-1].query["symbols"] == "BRK-B"
     assert isinstance(found["BRK.B"], Quote)
+
+
+async def test_signs_in_symbols_arrive_as_they_are(serve: Serve) -> None:
+    odd = ["^GSPC", "M&M.NS", "EURUSD=X", "GC=F"]
+    async with serve() as (server, provider):
+        await provider.get_quotes(odd)
+        assert server.requests[-1].query["symbols"] == ",".join(odd)
+        for symbol in odd:
+            with pytest.raises(UnknownSymbol):
+                await provider.get_history(bars_of(symbol))
+            assert unquote(server.requests[-1].path) == f"/v8/finance/chart/{symbol}"
 
 
 async def test_raw_bars_of_the_past_take_a_second_question_for_later_splits(serve: Serve) -> None:

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 _HOST = "https://query2.finance.yahoo.com"
 _MOST_WAITING = 256
-_CLOSE_S = 2.0
+_CLOSE_S = 1.0
 
 
 class YahooClient:

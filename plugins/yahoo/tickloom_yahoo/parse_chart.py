@@ -16,7 +16,7 @@ from tickloom_yahoo.fields import find_zone, hint, moment, narrow_all, text, uni
 from tickloom_yahoo.live import join_live
 from tickloom_yahoo.parse_events import Events, dividends_of, splits_of
 from tickloom_yahoo.parse_quote import WITHOUT_VOLUME
-from tickloom_yahoo.records import UNREADABLE, S, decode, read_record
+from tickloom_yahoo.records import UNREADABLE, S, convert, decode, read_record
 from tickloom_yahoo.refusals import PROVIDER, VendorError, explain
 
 
@@ -31,15 +31,15 @@ class _Meta(Struct, rename="camel"):
 
 
 class _Columns(Struct):
-    open: list[Decimal | None] = []
-    high: list[Decimal | None] = []
-    low: list[Decimal | None] = []
-    close: list[Decimal | None] = []
-    volume: list[Decimal | None] = []
+    open: Raw = Raw()
+    high: Raw = Raw()
+    low: Raw = Raw()
+    close: Raw = Raw()
+    volume: Raw = Raw()
 
 
 class _Adjusted(Struct):
-    adjclose: list[Decimal | None] = []
+    adjclose: Raw = Raw()
 
 
 class _Indicators(Struct):
@@ -103,14 +103,14 @@ def parse_chart(body: bytes, symbol: str, interval: Interval) -> Chart:
         ProviderUnavailable: It is no such answer.
     """
     result = _result_of(body, symbol)
-    meta = _read(result.meta, _Meta)
+    meta = read_record(result.meta, _Meta)
     zone = _zone_of(meta, symbol)
     if result.timestamp:
         _require_interval(meta.data_granularity, interval, symbol)
     kind = (meta.instrument_type or "").upper()
     indicators = result.indicators or _Indicators()
-    columns = _read(next(iter(indicators.quote or ()), None), _Columns)
-    adjusted = _read(next(iter(indicators.adjclose or ()), None), _Adjusted)
+    columns = _first(indicators.quote, _Columns)
+    adjusted = _column(_first(indicators.adjclose, _Adjusted).adjclose)
     times = result.timestamp or []
     bars = list(_bars(times, columns, adjusted, counted=kind not in WITHOUT_VOLUME))
     skipped = len(times) - len(bars)
@@ -139,7 +139,7 @@ def parse_splits(body: bytes, symbol: str) -> tuple[Split, ...]:
         ProviderUnavailable: It is no such answer.
     """
     result = _result_of(body, symbol)
-    zone = _zone_of(_read(result.meta, _Meta), symbol)
+    zone = _zone_of(read_record(result.meta, _Meta), symbol)
     return splits_of(result.events or Events(), zone)
 
 
@@ -176,30 +176,22 @@ def _result_of(body: bytes, symbol: str) -> _Result:
     return response.result[0]
 
 
-def _read(raw: Raw | None, kind: type[S]) -> S:
-    """Return the record; a column with a single wrong value is read value by value."""
-    found = read_record(raw or Raw(), kind)
-    missing = [
-        field.name
-        for field in msgspec.structs.fields(kind)
-        if field.type == list[Decimal | None] and not getattr(found, field.name)
-    ]
-    if raw and missing:
-        try:
-            columns = msgspec.json.decode(raw, type=dict[str, Raw])
-        except UNREADABLE:
-            return found
-        for name in missing:
-            setattr(found, name, _numbers(columns.get(name)))
-    return found
+def _first(records: Sequence[Raw] | None, kind: type[S]) -> S:
+    return read_record(next(iter(records or ()), Raw()), kind)
 
 
-def _numbers(raw: Raw | None) -> list[Decimal | None]:
-    try:
-        values = msgspec.json.decode(raw or b"[]", type=list[Raw])
-    except UNREADABLE:
+def _column(raw: Raw) -> list[Decimal | None]:
+    """Return a column; one with a single wrong value is read value by value.
+
+    Each column is decoded by itself, since nothing else runs meanwhile, also in other threads.
+    """
+    if not raw:
         return []
-    return [_number(value) for value in values]
+    try:
+        return msgspec.json.decode(raw, type=list[Decimal | None])
+    except UNREADABLE:
+        pass
+    return [_number(value) for value in convert(raw, list[Raw]) or ()]
 
 
 def _number(raw: Raw) -> Decimal | None:
@@ -210,18 +202,23 @@ def _number(raw: Raw) -> Decimal | None:
 
 
 def _bars(
-    times: Sequence[int | None], columns: _Columns, adjusted: _Adjusted, *, counted: bool
+    times: Sequence[int | None],
+    columns: _Columns,
+    adjusted: Sequence[Decimal | None],
+    *,
+    counted: bool,
 ) -> Iterator[Bar]:
     count = len(times)
-    closes = narrow_all(columns.close)
+    closes = narrow_all(_column(columns.close))
     opens, highs, lows = (
         # Some venues give nothing but a close.
-        narrow_all(column) if column else closes
-        for column in (columns.open, columns.high, columns.low)
+        narrow_all(column) or closes
+        for column in map(_column, (columns.open, columns.high, columns.low))
     )
+    volumes = _column(columns.volume)
     whole = (
         _padded(column, count)
-        for column in (opens, highs, lows, closes, columns.volume, narrow_all(adjusted.adjclose))
+        for column in (opens, highs, lows, closes, volumes, narrow_all(adjusted))
     )
     for seconds, opened, high, low, close, volume, adjclose in zip(times, *whole, strict=True):
         if seconds is None or opened is None or high is None or low is None or close is None:
