@@ -247,6 +247,26 @@ async def test_minutes_cost_a_request_for_each_day_of_trading(
     assert history.exchange == "IEX"
 
 
+async def test_the_requests_of_one_question_keep_to_the_limit(
+    http: httpx.AsyncClient, server: FaultServer
+) -> None:
+    clock = FakeClock()
+    options = IexSettings(base_url=server.url, calls_per_second=2)
+    provider = IexProvider(IexClient(http, options, clock), options, clock)
+    asking = asyncio.create_task(
+        provider.get_history(ask("2025-12-15", "2025-12-30", Interval.MINUTE))
+    )
+    sent = []
+    for _ in range(6):
+        # Until it has sent what it may, on sockets that take their time.
+        await asyncio.sleep(0.1)
+        sent.append(len(server.requests))
+        await clock.advance(1)
+    await asking
+
+    assert sent == [2, 4, 6, 8, 10, 12]
+
+
 async def test_half_hours_are_raw_only_where_no_split_lies_among_them(
     http: httpx.AsyncClient, server: FaultServer
 ) -> None:

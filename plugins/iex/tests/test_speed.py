@@ -102,7 +102,7 @@ def answer(request: Request) -> Reply:
 async def asking() -> AsyncIterator[Ask]:
     clock = SystemClock()
     async with FaultServer(answer) as server, httpx.AsyncClient(trust_env=False) as http:
-        options = IexSettings(base_url=server.url, api_key=Secret("test"))
+        options = IexSettings(base_url=server.url, api_key=Secret("test"), calls_per_second=None)
         provider = IexProvider(IexClient(http, options, clock), options, clock)
         yield lambda: provider.get_quotes(["ACME"])
         await provider.aclose()

@@ -163,3 +163,18 @@ def test_a_new_symbol_goes_where_there_is_room_and_leaves_other_requests_alone()
     half = frozenset(NAMES[50:60])
     [change] = rearrange([full, half], full | half | {"NEW"})
     assert (change.line, change.symbols) == (1, half | {"NEW"})
+
+
+def test_recorded_answers_of_tops_and_last_are_read_like_events(recorded: Path) -> None:
+    folder, then = recorded / "iextrading4j", datetime(2017, 11, 17, 18, 35, tzinfo=UTC)
+    names = {"AAPL": "AAPL"}
+    tops = (folder / "marketdata_TopsResponse.json").read_bytes()
+    last = (folder / "marketdata_LastResponse.json").read_bytes()
+    [book], _ = parse_event(tops, "tops", names, then, scrambled=False)
+    [trade], _ = parse_event(last, "last", names, then, scrambled=False)
+
+    assert (book.current_price, book.last_size) == (Decimal("170.435"), 60)
+    assert (book.bid, book.bid_size, book.ask) == (Decimal("166.18"), 100, 172)
+    assert book.timestamp == datetime(2017, 11, 17, 18, 32, 23, 270_000, tzinfo=UTC)
+    assert book.is_real_time
+    assert (trade.current_price, trade.last_size) == (Decimal("170.435"), 60)

@@ -220,12 +220,12 @@ async def test_many_symbols_are_spread_over_requests_of_fifty(
 ) -> None:
     stream = await provider.open_stream()
     await stream.subscribe([f"S{number}" for number in range(120)])
-    for number in range(3):
-        await until(lambda number=number: len(vendor.open) == number + 1)
-        one = vendor.open[number]
+    await until(lambda: len(vendor.open) == 3)
+    for one in vendor.open:
         await one.send(event(one.symbols[0], 1))
-        await take(stream)
+    found = {(await take(stream))[0].symbol for _ in range(3)}
 
+    assert found == {one.symbols[0] for one in vendor.open}
     assert sorted(len(one.symbols) for one in vendor.open) == [20, 50, 50]
 
 

@@ -13,6 +13,7 @@ from tickloom.errors import ProviderUnavailable
 from tickloom.fetch import Answer, check_status, fetch, open_answer
 from tickloom_iex.fields import PROVIDER
 from tickloom_iex.options import IexSettings
+from tickloom_iex.pace import Pace
 from tickloom_iex.refusals import check_answer
 
 _USED = "iexcloud-messages-used"
@@ -39,6 +40,7 @@ class IexClient:
         self._idle_s = options.stream_idle_s
         self._api_key = options.api_key
         self._clock = clock
+        self._pace = Pace(options.calls_per_second, clock)
         self.messages_used = 0
 
     @property
@@ -59,6 +61,7 @@ class IexClient:
         Raises:
             TickloomError: The endpoint refuses, or did not answer.
         """
+        await self._pace.take()
         answer = await fetch(self._http, PROVIDER, self._base_url + path, self._query(params))
         self._note_usage(answer)
         error = check_answer(answer, self._clock, self._key, ranged=ranged)
@@ -82,6 +85,7 @@ class IexClient:
         """
         params = self._query({"symbols": ",".join(sorted(symbols))})
         url = f"{self._stream_url}/{channel}"
+        await self._pace.take()
         async with open_answer(
             self._http, PROVIDER, url, params, _STREAM_HEADERS, read_timeout_s=self._idle_s
         ) as response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 from tickloom.errors import ProviderUnavailable, TickloomError, scrub
 from tickloom_iex.client import IexClient
@@ -43,17 +43,20 @@ class Line:
         self._take = take
         self._fail = fail
         self._start_s = start_s
-        self._settled = asyncio.Event()
+        self._opened = asyncio.Event()
+        self._spoke = asyncio.Event()
         self.failed = False
         self._task = asyncio.create_task(self._run(), name=f"{PROVIDER} {channel}")
 
-    async def settle(self, patience_s: float) -> None:
+    async def open(self) -> None:
+        """Wait for the begin of an answer, or the failure."""
+        await self._opened.wait()
+
+    async def speak(self, patience_s: float) -> None:
         """Wait for the first event or the failure, at most ``patience_s`` seconds."""
-        waiting = asyncio.ensure_future(self._settled.wait())
-        try:
-            await asyncio.wait({waiting}, timeout=patience_s)
-        finally:
-            waiting.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                await self._spoke.wait()
 
     async def aclose(self) -> None:
         """End the request and wait until its connection is gone."""
@@ -69,7 +72,8 @@ class Line:
         except Exception as found:  # noqa: BLE001 - whoever iterates must hear of it
             error = ProviderUnavailable(f"provider {PROVIDER} broke its stream: {scrub(found)}")
         self.failed = True
-        self._settled.set()
+        self._opened.set()
+        self._spoke.set()
         await self._fail(error)
 
     async def _read(self) -> None:
@@ -84,7 +88,8 @@ class Line:
                 raise ProviderUnavailable(
                     f"provider {PROVIDER} did not open its stream within {self._start_s:g} s"
                 ) from None
+            self._opened.set()
             async for piece in pieces:
                 for data in splitter.feed(piece):
                     await self._take(data, self._names)
-                    self._settled.set()
+                    self._spoke.set()

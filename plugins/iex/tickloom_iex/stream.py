@@ -156,7 +156,9 @@ class IexStream:
             names = {share_to_vendor(symbol): symbol for symbol in symbols}
             new = Line(self._client, self._channel, names, self._take, self._fail)
             self._lines.append(new)
-            await new.settle(_HANDOVER_S)
+            await new.open()
+            if old is not None:
+                await new.speak(_HANDOVER_S)
             if new.failed:
                 return False
         if old is not None:
