@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -37,6 +38,7 @@ from tickloom.model import (
 from tickloom.roles import HistoryRequest, PluginSettings, Secret
 from tickloom.testing import FAULTS, FaultServer, LoopLag, Reply, Request
 from tickloom_iex import tickloom_providers
+from tickloom_iex.capture import CaptureOptions
 from tickloom_iex.client import IexClient
 from tickloom_iex.options import IexSettings
 from tickloom_iex.provider import IexProvider
@@ -381,6 +383,20 @@ async def test_with_an_address_there_is_one_provider(http: httpx.AsyncClient) ->
     assert not provider.info.has_stream
     with pytest.raises(NotSupported):
         await provider.open_stream()
+
+
+@pytest.mark.parametrize(
+    ("base_url", "names"),
+    [("", ["iex_captures"]), ("http://127.0.0.1:9/v1", ["iex", "iex_captures"])],
+)
+async def test_captures_run_beside_an_endpoint_or_alone(
+    http: httpx.AsyncClient, tmp_path: Path, base_url: str, names: list[str]
+) -> None:
+    captures = CaptureOptions(path=tmp_path)
+    found = tickloom_providers(settings_of(base_url=base_url, captures=captures), http)
+    assert [provider.info.name for provider in found] == names
+    for provider in found:
+        await provider.aclose()
 
 
 async def test_recorded_answers_come_out_as_quotes_bars_and_companies(
