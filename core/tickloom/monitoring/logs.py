@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from loguru import logger
 
-from tickloom.errors import ConfigError
+from tickloom.errors import ConfigError, scrub_text
 from tickloom.settings import LoggingSettings
 
 if TYPE_CHECKING:
@@ -20,6 +20,12 @@ _TEXT = (
 )
 _ROTATION = "50 MB"
 _RETENTION = 5
+
+# Filters are not inherited, so each logger of the HTTP client needs its own.
+_HTTP = (
+    "httpx",
+    *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")),
+)
 
 _level_name = ["INFO"]
 
@@ -68,6 +74,21 @@ def set_up_logging(settings: LoggingSettings) -> None:
     for noisy in ("httpx", "httpcore", "asyncio", "aiosqlite", "piccolo", "uvicorn.error"):
         # Below it they print every request or connection, some with keys in the URL.
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def guard_http_logs() -> None:
+    """Keep the queries of URLs out of the HTTP client's log lines; calling it again is allowed.
+
+    httpx prints each URL at INFO, and most vendors want their key in the query. It concerns whoever
+    uses httpx in this process, also a program that only uses the Python API.
+    """
+    for name in _HTTP:
+        logging.getLogger(name).addFilter(_hide_query)
+
+
+def _hide_query(record: logging.LogRecord) -> bool:
+    record.msg, record.args = scrub_text(record.getMessage()), ()
+    return True
 
 
 def set_level(level: str) -> None:
