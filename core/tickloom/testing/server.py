@@ -32,7 +32,8 @@ class Request(Struct, frozen=True):
 
     Attributes:
         method: In capitals.
-        path: Decoded, without the query.
+        path: As it was sent, with its percent signs, so that a slash in a name can be told apart;
+            without the query.
         query: The last value of each name.
         headers: Names in lower case.
         body: Up to its ``Content-Length``.
