@@ -35,6 +35,7 @@ class Client:
             "refuse": lambda symbol: UnknownSymbol("nobody") if symbol == "NOPE" else None,
             "troubles": lambda symbols: [],
             "authenticate": None,
+            "max_user_connections": 3,
             "max_symbols": 10,
             "max_message_bytes": 65_536,
             "messages_per_s": 100,
@@ -150,7 +151,8 @@ async def test_unsubscribing_without_symbols_leaves_nothing() -> None:
         ('{"type":"subscribe"}', "missing required field `symbols`"),
         ('{"type":"subscribe","symbols":"AAPL"}', "Expected `array`, got `str`"),
         ('{"type":"subscribe","symbols":[]}', "names no symbol"),
-        ('{"type":"subscribe","symbols":["A"],"interval_ms":5}', "interval_ms is not offered"),
+        ('{"type":"subscribe","symbols":["A"],"interval_ms":-5}', "found -5, expected 0 to"),
+        ('{"type":"subscribe","symbols":["A"],"fields":["prize"]}', "unknown field: found 'prize'"),
         ('{"type":"subscribe","symbols":["A"],"channels":["quoutes"]}', "unknown channel"),
         (b"\xc1", "not MessagePack"),
     ],
@@ -202,7 +204,7 @@ async def test_nothing_but_ping_works_before_authentication() -> None:
     assert refused["code"] == 401
     assert '"type":"auth"' in refused["message"]
     assert pong["type"] == "pong"
-    assert client.connection.patterns == set()
+    assert not client.connection.patterns
 
 
 async def test_a_known_key_opens_the_stream_and_a_second_one_is_refused() -> None:
