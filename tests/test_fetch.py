@@ -19,7 +19,14 @@ from tickloom.errors import (
     RateLimited,
     TickloomError,
 )
-from tickloom.fetch import Answer, check_status, fetch, parse_off_loop, retry_after_s
+from tickloom.fetch import (
+    Answer,
+    check_status,
+    fetch,
+    open_answer,
+    parse_off_loop,
+    retry_after_s,
+)
 from tickloom.testing import FAULTS, FaultServer, Reply, Request
 
 SECRET = "TOPSECRET99"
@@ -55,6 +62,16 @@ async def test_a_good_answer_comes_whole_and_with_its_status(http: httpx.AsyncCl
         assert answer.status == 200
         assert answer.body == b'{"path": "/q", "price": 1.5}'
         assert server.requests[0].query == {"a": "b c"}
+
+
+async def test_a_stream_may_be_quiet_for_longer_than_an_answer(http: httpx.AsyncClient) -> None:
+    http.timeout = httpx.Timeout(0.05)
+    async with FaultServer(lambda _: Reply(body=b"abc", drip_s=0.15)) as server:
+        async with open_answer(http, "acme", server.url, read_timeout_s=5) as response:
+            assert [piece async for piece in response.aiter_bytes()] == [b"a", b"b", b"c"]
+        with pytest.raises(ProviderUnavailable, match="in time"):
+            async with open_answer(http, "acme", server.url) as response:
+                await response.aread()
 
 
 async def test_an_answer_that_is_too_long_is_refused(http: httpx.AsyncClient) -> None:

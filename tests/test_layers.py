@@ -150,7 +150,8 @@ def test_a_plugin_uses_only_the_public_doors_of_the_host(file: Path) -> None:
     parts = (*file.relative_to(ROOT).parts, "")
     package = next(part for part in parts if part.startswith("tickloom_") or not part)
     if in_tests:
-        package = next(folder.name for folder in file.parents[1].glob("tickloom_*"))
+        home = file.parents[file.parts[::-1].index("tests")]
+        package = next(folder.name for folder in home.glob("tickloom_*"))
     assert plugin_violations(file.read_text(encoding="utf-8"), package, shown(file), doors) == []
 
 

@@ -25,6 +25,7 @@ TickloomError
 ├── ConfigError                 fix the configuration, then start again
 │   ├── CredentialsError        the provider refuses the key
 │   │   └── NotEntitled         the key is good, but not for what was asked
+│   ├── NotConfigured           a plugin without settings that it needs: it does not run
 │   ├── PortInUse
 │   └── MissingDependency
 ├── BadRecord                   drop the record: it is counted and told
@@ -269,6 +270,16 @@ class NotEntitled(CredentialsError):
     """A provider knows the key, but it does not pay for this; other questions may succeed."""
 
     code = "not-entitled"
+
+
+class NotConfigured(ConfigError):
+    """A plugin lacks settings without which it has nothing to offer, and nobody asked for it.
+
+    A hook raises it. The plugin is then reported as not configured, which is no failure, unless
+    ``plugins.enabled`` names it.
+    """
+
+    code = "not-configured"
 
 
 class PortInUse(ConfigError):

@@ -105,10 +105,20 @@ async def open_answer(
     url: str,
     params: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
+    read_timeout_s: float | None = None,
 ) -> AsyncIterator[httpx.Response]:
     """Give an answer whose body is still to be read, for streams such as Server-Sent Events.
 
     Errors while the body is read inside the block are translated like those before.
+
+    Args:
+        http: The client that the host hands to plugins.
+        provider: Named in errors.
+        url: Without a query.
+        params: The query; it never appears in an error.
+        headers: Beyond those of ``http``.
+        read_timeout_s: Longest silence in seconds, for streams that may be quiet for longer than
+            an answer may take; ``None`` = that of ``http``.
 
     Raises:
         ProviderUnavailable: See :func:`fetch`.
@@ -118,6 +128,8 @@ async def open_answer(
         target = httpx.URL(url, params=params) if params else httpx.URL(url)
         for _ in range(_MAX_REDIRECTS + 1):
             request = http.build_request("GET", target, headers=dict(headers or {}))
+            if read_timeout_s is not None:
+                request.extensions["timeout"]["read"] = read_timeout_s
             response = await http.send(request, stream=True, follow_redirects=False)
             try:
                 if not response.is_redirect:

@@ -21,14 +21,14 @@ from msgspec import Struct
 
 from tickloom import hookspecs
 from tickloom.clock import Clock
-from tickloom.errors import PluginError, TickloomError, scrub
+from tickloom.errors import NotConfigured, PluginError, TickloomError, scrub
 from tickloom.hookspecs import API_VERSION, ENTRY_POINT_GROUP
 from tickloom.roles import Notifier, PluginSettings, Provider, ProviderInfo, Validator
 from tickloom.settings import Settings
 
 T = TypeVar("T")
 
-PluginState = Literal["active", "disabled", "failed", "not installed"]
+PluginState = Literal["active", "disabled", "not configured", "failed", "not installed"]
 _CLOSE_LIMIT_S = 5.0
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _NAMESPACE = re.compile(r"[A-Z0-9]{1,16}\.")
@@ -46,7 +46,7 @@ class PluginReport(Struct, kw_only=True, omit_defaults=True):
         name: Name of the entry point.
         distribution: The installed distribution that offers it; empty = none.
         version: The distribution's version.
-        state: ``active``, ``disabled``, ``failed`` or ``not installed``.
+        state: ``active``, ``disabled``, ``not configured``, ``failed`` or ``not installed``.
         hooks: The hooks that it implements.
         offers: What it handed over, such as ``provider simulated``.
         reason: Why it is not active.
@@ -146,6 +146,11 @@ class _Loader:
         except BaseException as error:  # noqa: BLE001 - a plugin may even call sys.exit
             line.hooks = ()
             line.reason = _reason(error)
+            if isinstance(error, NotConfigured) and point.name not in (enabled or ()):
+                # It is there because everything is; nobody asked for it.
+                line.state = "not configured"
+                logger.debug("plugin {} is not configured: {}", point.name, line.reason)
+                return
             logger.warning("plugin {} failed: {}", point.name, line.reason)
         else:
             line.state = "active"

@@ -180,6 +180,50 @@ def test_doctor_names_what_is_away_and_what_to_do(
     assert result.exit_code == 1
 
 
+IDLE = """
+from tickloom.errors import NotConfigured
+from tickloom.hookspecs import hookimpl
+
+tickloom_api = (1,)
+
+
+@hookimpl
+def tickloom_providers():
+    raise NotConfigured("its vendor closed", fix="Set plugins.idle.base_url.")
+"""
+
+
+def test_a_fallback_that_nobody_configured_is_told_calmly(invoke: Invoke, home: Home) -> None:
+    home.install("idle", IDLE)
+    providers = '[providers]\nprimary = "ticking"\nfallback = ["idle"]\n'
+    home.write("tickloom.toml", f"{providers}[plugins.ticking]\n")
+    variables = {
+        "ALPHA_VANTAGE_API_KEY": "none",
+        "TICKLOOM_SERVER__PORT": "0",
+        "TICKLOOM_SERVER__STREAM_PORT": "0",
+        "TICKLOOM_DATABASE__URL": "",
+    }
+    result = invoke("doctor", "--json", **variables)
+    checks = checks_of(result)
+
+    assert {check["state"] for check in checks.values()} == {"ok"}
+    assert checks["plugin idle"]["detail"] == (
+        "not configured 1.2.3: its vendor closed. Set plugins.idle.base_url."
+    )
+    assert result.exit_code == 0
+    assert invoke("config", "check", **variables).stderr == ""
+    assert invoke("plugins", "list", "--strict", **variables).exit_code == 0
+
+
+def test_a_primary_that_nobody_configured_is_warned_of(invoke: Invoke, home: Home) -> None:
+    home.install("idle", IDLE)
+    home.write("tickloom.toml", '[providers]\nprimary = "idle"\nfallback = []\n')
+    result = invoke("config", "check", ALPHA_VANTAGE_API_KEY="none")
+
+    assert "the primary provider idle is not running: its vendor closed" in result.stderr
+    assert result.exit_code == 0
+
+
 def test_doctor_tells_of_wrong_settings_what_can_be_told(invoke: Invoke, home: Home) -> None:
     home.write("tickloom.toml", "[sever]\n")
     result = invoke("doctor")

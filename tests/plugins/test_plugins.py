@@ -15,7 +15,7 @@ from loguru import logger
 from msgspec import Struct
 
 from tickloom.clock import FakeClock
-from tickloom.errors import PluginError
+from tickloom.errors import NotConfigured, PluginError
 from tickloom.hookspecs import hookimpl
 from tickloom.model import Interval, Timeliness
 from tickloom.plugins import PluginReport, Plugins, find_entry_points, load_plugins
@@ -390,6 +390,31 @@ async def test_strict_makes_the_first_failure_fatal(load: Load, toml: str, messa
     with pytest.raises(PluginError, match=message) as caught:
         load(good(), Point("bad", ImportError("gone")), toml=toml)
     assert "plugins.strict is set" in str(caught.value)
+
+
+def unconfigured() -> Point:
+    def implementation() -> list[object]:
+        raise NotConfigured("its vendor closed", fix="Set plugins.idle.base_url.")
+
+    return Point("idle", plugin_of("tickloom_providers", implementation))
+
+
+@pytest.mark.parametrize("toml", ["", "[plugins]\nstrict = true"])
+async def test_a_plugin_that_nobody_configured_is_no_failure(load: Load, toml: str) -> None:
+    plugins = load(unconfigured(), good(), toml=toml)
+    line = line_of(plugins, "idle")
+
+    assert (line.state, line.reason) == (
+        "not configured",
+        "its vendor closed. Set plugins.idle.base_url.",
+    )
+    assert not plugins.failed
+    assert list(plugins.providers) == ["good"]
+
+
+async def test_a_plugin_that_is_asked_for_and_not_configured_fails(load: Load) -> None:
+    plugins = load(unconfigured(), toml='[plugins]\nenabled = ["idle"]')
+    assert failure(plugins, "idle").startswith("its vendor closed")
 
 
 async def test_strict_does_not_mind_a_disabled_plugin(load: Load) -> None:

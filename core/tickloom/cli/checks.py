@@ -129,7 +129,7 @@ async def _check_database(url: str) -> Check:
 
 
 def _check_plugins(settings: Settings, listing: Listing) -> Iterator[Check]:
-    states: dict[str, CheckState] = {"active": "ok", "disabled": "ok"}
+    states: dict[str, CheckState] = dict.fromkeys(("active", "disabled", "not configured"), "ok")
     for line in listing.report:
         detail = f"{line.state} {line.version}".rstrip()
         if line.offers:

@@ -17,7 +17,13 @@ from tickloom.plugins import PluginReport, Plugins, load_plugins
 from tickloom.roles import ProviderInfo
 from tickloom.settings import ProviderSettings, Settings
 
-_STYLES = {"active": "green", "disabled": "dim", "failed": "red", "not installed": "yellow"}
+_STYLES = {
+    "active": "green",
+    "disabled": "dim",
+    "not configured": "dim",
+    "failed": "red",
+    "not installed": "yellow",
+}
 
 
 class Listing(Struct, frozen=True):
@@ -43,13 +49,19 @@ class Listing(Struct, frozen=True):
         return [line for line in self.report if line.state in {"failed", "not installed"}]
 
     def absent_providers(self, settings: ProviderSettings) -> list[str]:
-        """Return a sentence for each provider that ``[providers]`` names and that does not run."""
+        """Return a sentence for each provider that ``[providers]`` names and that does not run.
+
+        A fallback that is not configured is none of them: those that come by default are named
+        for whoever has use for them.
+        """
         named = {settings.primary: "primary"} | dict.fromkeys(settings.fallback, "fallback")
         reasons = {line.name: line.reason or line.state for line in self.report}
+        unused = {line.name for line in self.report if line.state == "not configured"}
         return [
             f"the {role} provider {name} is not running: {reasons.get(name, 'not installed')}"
             for name, role in named.items()
             if name and name not in self.providers
+            if role == "primary" or name not in unused
         ]
 
 

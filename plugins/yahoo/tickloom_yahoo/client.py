@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from tickloom.clock import Clock
-from tickloom.errors import ProviderUnavailable
+from tickloom.errors import PluginError, ProviderUnavailable, TickloomError, scrub
 from tickloom.fetch import Answer
 from tickloom_yahoo.folder import CacheFolder
 from tickloom_yahoo.options import YahooSettings
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 _HOST = "https://query2.finance.yahoo.com"
 _MOST_WAITING = 256
-_CLOSE_S = 2.0
+_CLOSE_S = 1.0
 
 
 class YahooClient:
@@ -83,20 +83,35 @@ class YahooClient:
             )
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self._options.threads, thread_name_prefix=PROVIDER)
-        future = self._threads.submit(work)
+        threads = self._threads
+        future = threads.submit(work)
         self._open.add(future)  # type: ignore[arg-type]  # only counted and cancelled
         future.add_done_callback(self._open.discard)
-        return await asyncio.wrap_future(future)
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._threads is not threads and task is not None and not task.cancelling():
+                # Closing dropped the call; its caller must not take that for an end of its own.
+                raise ProviderUnavailable(f"provider {PROVIDER} was closed") from None
+            raise
 
     def _get_session(self) -> YahooSession:
         with self._opening:
             if self._session is None:
-                folder = self._folder.open()
-                options = self._options
-                self._session = YahooSession(
-                    options.base_url, options.timeout_s, folder, self._clock
-                )
+                self._session = self._open_session()
             return self._session
+
+    def _open_session(self) -> YahooSession:
+        options = self._options
+        try:
+            folder = self._folder.open()
+            return YahooSession(options.base_url, options.timeout_s, folder, self._clock)
+        except TickloomError:
+            raise
+        except Exception as error:
+            # An import that fails, a full disk: nothing that another question would mend.
+            raise PluginError(f"plugin {PROVIDER} cannot use yfinance: {scrub(error)}") from error
 
     async def aclose(self) -> None:
         """Drop waiting calls and end the threads; one that waits for Yahoo ends by its limit."""

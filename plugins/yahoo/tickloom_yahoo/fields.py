@@ -1,25 +1,14 @@
-"""Single values as Yahoo writes them: plain, as ``{"raw": …, "fmt": …}``, null, or empty."""
+"""Single values as Yahoo writes them: prices out of 32 bits, 0 for nothing, seconds for times."""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
 from decimal import Context, Decimal, InvalidOperation
-from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-import msgspec
-from msgspec import Struct
-
-from tickloom.errors import BadRecord, ProviderUnavailable
-from tickloom_yahoo.refusals import PROVIDER
-
-T = TypeVar("T")
-S = TypeVar("S", bound=Struct)
-
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What decoding any bytes may raise."""
+from tickloom.errors import BadRecord
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The years 1811 to 3554, far from where arithmetic with zones fails.
@@ -30,47 +19,6 @@ _LONGEST = 80
 _WIDE = Context(prec=120)
 _LEAST_HINT, _MOST_HINT = 2, 8
 _FLOAT_DIGITS = range(7, 10)
-
-
-def decode(body: bytes, kind: type[T], what: str) -> T:
-    """Return an answer as ``kind``.
-
-    Raises:
-        ProviderUnavailable: It is of another shape; a page for people, for example.
-    """
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except UNREADABLE as error:
-        raise ProviderUnavailable(f"provider {PROVIDER} sent no {what}", found=str(error)) from None
-
-
-def decode_leniently(record: bytes, kind: type[S]) -> S:
-    """Return a record as the struct ``kind``; fields of a wrong type count as missing.
-
-    Raises:
-        BadRecord: It is no record at all.
-    """
-    try:
-        raw = msgspec.json.decode(record, type=dict[str, msgspec.Raw])
-    except UNREADABLE as error:
-        raise BadRecord("a record of Yahoo's cannot be read", found=str(error)) from None
-    found: dict[str, Any] = {}
-    for field in msgspec.structs.fields(kind):
-        if (value := raw.get(field.encode_name)) is not None:
-            found[field.name] = _convert(bytes(value), field.type)
-    return kind(**{name: value for name, value in found.items() if value is not None})
-
-
-def _convert(value: bytes, kind: Any) -> Any:
-    try:
-        return msgspec.json.decode(value, type=kind)
-    except UNREADABLE:
-        pass
-    try:
-        inner = msgspec.json.decode(value, type=dict[str, msgspec.Raw]).get("raw")
-        return None if inner is None else msgspec.json.decode(bytes(inner), type=kind)
-    except UNREADABLE:
-        return None
 
 
 def finite(value: Decimal | None) -> Decimal | None:
@@ -167,6 +115,11 @@ def moment(seconds: int) -> datetime:
     return _EPOCH + timedelta(seconds=seconds)
 
 
+def day_of(moment: datetime, zone: ZoneInfo) -> date:
+    """Return the day of the venue's calendar."""
+    return moment.astimezone(zone).date()
+
+
 def find_zone(name: str | None) -> ZoneInfo:
     """Return the zone that an answer names.
 
@@ -182,14 +135,3 @@ def find_zone(name: str | None) -> ZoneInfo:
 def text(value: object) -> str | None:
     """Return a text that says something, without blanks around it."""
     return value.strip() or None if isinstance(value, str) else None
-
-
-def pick(values: Mapping[str, Any], *names: str) -> Any:
-    """Return the first value that is there, out of its ``raw`` where it has one."""
-    for name in names:
-        value = values.get(name)
-        if isinstance(value, dict):
-            value = value.get("raw")
-        if value is not None:
-            return value
-    return None

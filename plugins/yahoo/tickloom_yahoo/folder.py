@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 
@@ -23,10 +25,14 @@ class CacheFolder:
         self._temporary: Path | None = None
 
     def open(self) -> Path:
-        """Return the folder, made if need be; a temporary one where it cannot be written."""
+        """Return the folder, made if need be.
+
+        A temporary one takes its place where it cannot be written, or others can write it.
+        """
         try:
             path = self._wanted or Path.home() / ".cache" / "tickloom" / "yahoo"
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _require_ours(path)
             with tempfile.TemporaryFile(dir=path):
                 return path
         except (OSError, RuntimeError) as error:
@@ -44,3 +50,13 @@ class CacheFolder:
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
             self._temporary = None
+
+
+def _require_ours(path: Path) -> None:
+    """Raise ``PermissionError`` where somebody else could leave a pickle for us."""
+    if not hasattr(os, "getuid"):
+        # Windows: a folder in the profile of a user is that user's.
+        return
+    found = path.stat()
+    if found.st_uid != os.getuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise PermissionError("others can write there")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -11,24 +10,13 @@ import msgspec
 from loguru import logger
 from msgspec import Raw, Struct
 
-from tickloom.errors import BadRecord, NoData, ProviderUnavailable
-from tickloom.model import Bar, Dividend, Interval, Split, parse_currency
-from tickloom_yahoo.fields import (
-    UNREADABLE,
-    S,
-    decode,
-    decode_leniently,
-    find_zone,
-    finite,
-    hint,
-    moment,
-    narrow_all,
-    positive,
-    text,
-    units,
-)
+from tickloom.errors import BadRecord, InvalidInterval, NoData, ProviderUnavailable
+from tickloom.model import Bar, Dividend, Interval, Split, parse_currency, parse_interval
+from tickloom_yahoo.fields import find_zone, hint, moment, narrow_all, text, units
 from tickloom_yahoo.live import join_live
+from tickloom_yahoo.parse_events import Events, dividends_of, splits_of
 from tickloom_yahoo.parse_quote import WITHOUT_VOLUME
+from tickloom_yahoo.records import UNREADABLE, S, convert, decode, read_record
 from tickloom_yahoo.refusals import PROVIDER, VendorError, explain
 
 
@@ -38,19 +26,20 @@ class _Meta(Struct, rename="camel"):
     full_exchange_name: str | None = None
     instrument_type: str | None = None
     exchange_timezone_name: str | None = None
+    data_granularity: str | None = None
     price_hint: int | None = None
 
 
 class _Columns(Struct):
-    open: list[Decimal | None] = []
-    high: list[Decimal | None] = []
-    low: list[Decimal | None] = []
-    close: list[Decimal | None] = []
-    volume: list[Decimal | None] = []
+    open: Raw = Raw()
+    high: Raw = Raw()
+    low: Raw = Raw()
+    close: Raw = Raw()
+    volume: Raw = Raw()
 
 
 class _Adjusted(Struct):
-    adjclose: list[Decimal | None] = []
+    adjclose: Raw = Raw()
 
 
 class _Indicators(Struct):
@@ -58,28 +47,11 @@ class _Indicators(Struct):
     adjclose: list[Raw] | None = None
 
 
-class _SplitEvent(Struct):
-    date: int | None = None
-    numerator: Decimal | None = None
-    denominator: Decimal | None = None
-
-
-class _DividendEvent(Struct):
-    date: int | None = None
-    amount: Decimal | None = None
-    currency: str | None = None
-
-
-class _Events(Struct):
-    splits: dict[str, Raw] | None = None
-    dividends: dict[str, Raw] | None = None
-
-
 class _Result(Struct):
     meta: Raw = Raw()
     timestamp: list[int | None] | None = None
     indicators: _Indicators | None = None
-    events: _Events | None = None
+    events: Events | None = None
 
 
 class _Response(Struct):
@@ -126,36 +98,70 @@ def parse_chart(body: bytes, symbol: str, interval: Interval) -> Chart:
 
     Raises:
         UnknownSymbol: Yahoo says so.
-        NoData: There is not even a venue, so that no time can be read.
+        NoData: There is not even a venue, so that no time can be read, or the bars are of another
+            interval.
         ProviderUnavailable: It is no such answer.
     """
     result = _result_of(body, symbol)
-    meta = _read(result.meta, _Meta)
-    try:
-        zone = find_zone(meta.exchange_timezone_name)
-    except BadRecord as error:
-        raise NoData(f"provider {PROVIDER} has no bars of {symbol}", found=str(error)) from None
+    meta = read_record(result.meta, _Meta)
+    zone = _zone_of(meta, symbol)
+    if result.timestamp:
+        _require_interval(meta.data_granularity, interval, symbol)
     kind = (meta.instrument_type or "").upper()
     indicators = result.indicators or _Indicators()
-    columns = _read(next(iter(indicators.quote or ()), None), _Columns)
-    adjusted = _read(next(iter(indicators.adjclose or ()), None), _Adjusted)
+    columns = _first(indicators.quote, _Columns)
+    adjusted = _column(_first(indicators.adjclose, _Adjusted).adjclose)
     times = result.timestamp or []
     bars = list(_bars(times, columns, adjusted, counted=kind not in WITHOUT_VOLUME))
     skipped = len(times) - len(bars)
     if skipped:
         logger.debug("yahoo: {} of {} bars of {} are empty", skipped, len(times), symbol)
     currency = parse_currency(meta.currency)
-    events = result.events or _Events()
+    events = result.events or Events()
     return Chart(
         bars=join_live(bars, interval, zone),
-        splits=_splits(events.splits, zone),
-        dividends=_dividends(events.dividends, zone, currency),
+        splits=splits_of(events, zone),
+        dividends=dividends_of(events, zone, currency),
         zone=zone,
         places=hint(meta.price_hint),
         currency=currency,
         exchange=text(meta.full_exchange_name) or text(meta.exchange_name),
         skipped=skipped,
     )
+
+
+def parse_splits(body: bytes, symbol: str) -> tuple[Split, ...]:
+    """Return the splits of an answer, oldest first, whatever its bars are.
+
+    Raises:
+        UnknownSymbol: Yahoo says so.
+        NoData: There is not even a venue, so that no time can be read.
+        ProviderUnavailable: It is no such answer.
+    """
+    result = _result_of(body, symbol)
+    zone = _zone_of(read_record(result.meta, _Meta), symbol)
+    return splits_of(result.events or Events(), zone)
+
+
+def _zone_of(meta: _Meta, symbol: str) -> ZoneInfo:
+    try:
+        return find_zone(meta.exchange_timezone_name)
+    except BadRecord as error:
+        raise NoData(f"provider {PROVIDER} has no bars of {symbol}", found=str(error)) from None
+
+
+def _require_interval(sent: str | None, interval: Interval, symbol: str) -> None:
+    # It has sent hours for half hours, and days where it keeps no minutes.
+    try:
+        other = sent is not None and parse_interval(sent) is not interval
+    except InvalidInterval:
+        return
+    if other:
+        raise NoData(
+            f"provider {PROVIDER} has no bars of {interval} of {symbol}",
+            found=sent,
+            expected=interval,
+        )
 
 
 def _result_of(body: bytes, symbol: str) -> _Result:
@@ -170,31 +176,22 @@ def _result_of(body: bytes, symbol: str) -> _Result:
     return response.result[0]
 
 
-def _read(raw: Raw | None, kind: type[S]) -> S:
-    """Return the record; a column with a single wrong value is read value by value."""
+def _first(records: Sequence[Raw] | None, kind: type[S]) -> S:
+    return read_record(next(iter(records or ()), Raw()), kind)
+
+
+def _column(raw: Raw) -> list[Decimal | None]:
+    """Return a column; one with a single wrong value is read value by value.
+
+    Each column is decoded by itself, since nothing else runs meanwhile, also in other threads.
+    """
     if not raw:
-        return kind()
+        return []
     try:
-        return msgspec.json.decode(raw, type=kind)
+        return msgspec.json.decode(raw, type=list[Decimal | None])
     except UNREADABLE:
         pass
-    try:
-        found = decode_leniently(bytes(raw), kind)
-        columns = msgspec.json.decode(raw, type=dict[str, Raw])
-    except (BadRecord, *UNREADABLE):
-        return kind()
-    for field in msgspec.structs.fields(kind):
-        if field.type == list[Decimal | None] and not getattr(found, field.name):
-            setattr(found, field.name, _numbers(columns.get(field.name)))
-    return found
-
-
-def _numbers(raw: Raw | None) -> list[Decimal | None]:
-    try:
-        values = msgspec.json.decode(raw or b"[]", type=list[Raw])
-    except UNREADABLE:
-        return []
-    return [_number(value) for value in values]
+    return [_number(value) for value in convert(raw, list[Raw]) or ()]
 
 
 def _number(raw: Raw) -> Decimal | None:
@@ -205,18 +202,23 @@ def _number(raw: Raw) -> Decimal | None:
 
 
 def _bars(
-    times: Sequence[int | None], columns: _Columns, adjusted: _Adjusted, *, counted: bool
+    times: Sequence[int | None],
+    columns: _Columns,
+    adjusted: Sequence[Decimal | None],
+    *,
+    counted: bool,
 ) -> Iterator[Bar]:
     count = len(times)
-    closes = narrow_all(columns.close)
+    closes = narrow_all(_column(columns.close))
     opens, highs, lows = (
         # Some venues give nothing but a close.
-        narrow_all(column) if column else closes
-        for column in (columns.open, columns.high, columns.low)
+        narrow_all(column) or closes
+        for column in map(_column, (columns.open, columns.high, columns.low))
     )
+    volumes = _column(columns.volume)
     whole = (
         _padded(column, count)
-        for column in (opens, highs, lows, closes, columns.volume, narrow_all(adjusted.adjclose))
+        for column in (opens, highs, lows, closes, volumes, narrow_all(adjusted))
     )
     for seconds, opened, high, low, close, volume, adjclose in zip(times, *whole, strict=True):
         if seconds is None or opened is None or high is None or low is None or close is None:
@@ -241,42 +243,3 @@ def _bars(
 def _padded(column: Sequence[Decimal | None], count: int) -> Sequence[Decimal | None]:
     missing = count - len(column)
     return column[:count] if missing <= 0 else [*column, *[None] * missing]
-
-
-def day_of(moment: datetime, zone: ZoneInfo) -> date:
-    """Return the day of the venue's calendar."""
-    return moment.astimezone(zone).date()
-
-
-def _splits(events: dict[str, Raw] | None, zone: ZoneInfo) -> tuple[Split, ...]:
-    found: dict[date, Split] = {}
-    for raw in (events or {}).values():
-        event = _read(raw, _SplitEvent)
-        new, old = positive(event.numerator), positive(event.denominator)
-        day = _event_day(event.date, zone)
-        # The key is the begin of the bar, which in a chart of months is another day.
-        if day is not None and new is not None and old is not None and new != old:
-            found[day] = Split(day=day, ratio=new / old)
-    return tuple(found[day] for day in sorted(found))
-
-
-def _dividends(
-    events: dict[str, Raw] | None, zone: ZoneInfo, currency: str | None
-) -> tuple[Dividend, ...]:
-    found: list[Dividend] = []
-    for raw in (events or {}).values():
-        event = _read(raw, _DividendEvent)
-        amount, day = positive(finite(event.amount)), _event_day(event.date, zone)
-        if day is not None and amount is not None:
-            own = parse_currency(event.currency) or currency
-            found.append(Dividend(day=day, amount=amount, currency=own))
-    return tuple(sorted(found, key=lambda one: one.day))
-
-
-def _event_day(seconds: int | None, zone: ZoneInfo) -> date | None:
-    if seconds is None:
-        return None
-    try:
-        return day_of(moment(seconds), zone)
-    except BadRecord:
-        return None

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
-from typing import Any
+from decimal import Decimal
 
-import msgspec
 from msgspec import Raw, Struct
 
 from tickloom.errors import NoData, ProviderUnavailable, UnknownSymbol
 from tickloom.model import Company, parse_currency, to_unit_of
-from tickloom_yahoo.fields import UNREADABLE, decode, pick, positive, text, units
+from tickloom_yahoo.fields import positive, text, units
+from tickloom_yahoo.records import convert, decode
 from tickloom_yahoo.refusals import PROVIDER, VendorError, explain
 
 # The first two are there for every live symbol, so that the answer tells the dead from the poor.
@@ -54,71 +53,49 @@ def parse_company(body: bytes, symbol: str, now: datetime) -> Company:
         raise explain(response.error, f"company information of {symbol}")
     if not response.result:
         raise UnknownSymbol(f"provider {PROVIDER} does not know {symbol}")
-    modules = {name: _read(raw) for name, raw in response.result[0].items()}
-    merged = _merged(modules)
-    kind = str(merged.get("quoteType") or "").upper()
+    merged = _merged(response.result[0])
+    kind = (_text(merged, "quoteType") or "").upper()
     if kind == "NONE":
         raise UnknownSymbol(f"provider {PROVIDER} does not know {symbol}")
     if not merged:
         raise NoData(f"provider {PROVIDER} tells nothing of {symbol}")
-    currency = parse_currency(text(merged.get("currency")))
-    cap = positive(_number(pick(merged, "marketCap")))
+    currency = parse_currency(_text(merged, "currency"))
+    cap = positive(_number(merged, "marketCap"))
     return Company(
         symbol=symbol,
-        name=_first(merged, "longName", "shortName") or symbol,
+        name=_text(merged, "longName", "shortName", "name") or symbol,
         provider=PROVIDER,
         received_at=now,
-        description=_first(merged, "longBusinessSummary", "description"),
+        description=_text(merged, "longBusinessSummary", "description"),
         asset_type=ASSET_TYPES.get(kind, kind.lower() or None),
-        exchange=_first(merged, "exchangeName", "fullExchangeName", "exchange"),
+        exchange=_text(merged, "exchangeName", "fullExchangeName", "exchange"),
         currency=currency,
-        country=_first(merged, "country"),
-        sector=_first(merged, "sector"),
-        industry=_first(merged, "industry"),
-        website=_first(merged, "website"),
-        employees=units(_number(pick(merged, "fullTimeEmployees"))),
+        country=_text(merged, "country"),
+        sector=_text(merged, "sector"),
+        industry=_text(merged, "industry"),
+        website=_text(merged, "website"),
+        employees=units(_number(merged, "fullTimeEmployees")),
         # Yahoo states it in pounds where the price is in pence.
         market_cap=cap if cap is None or currency is None else to_unit_of(cap, currency),
-        shares_outstanding=units(_number(pick(merged, "sharesOutstanding"))),
+        shares_outstanding=units(_number(merged, "sharesOutstanding")),
     )
 
 
-def _read(raw: Raw) -> dict[str, Any]:
-    # Exact numbers: a float would not keep the digits of a large one.
-    try:
-        fields = msgspec.json.decode(raw, type=dict[str, Raw])
-    except UNREADABLE:
-        return {}
-    found = {}
-    for name, value in fields.items():
-        for kind in (Decimal, str, dict[str, Any]):
-            try:
-                found[name] = msgspec.json.decode(value, type=kind)
-                break
-            except UNREADABLE:
-                continue
-    return found
-
-
-def _merged(modules: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _merged(modules: dict[str, Raw]) -> dict[str, Raw]:
     """Return the fields of all modules; where two have one, the earlier in ``MODULES`` counts."""
-    merged: dict[str, Any] = {}
+    merged: dict[str, Raw] = {}
     for name in (*MODULES, *modules):
-        for field, value in modules.get(name, {}).items():
-            merged.setdefault(field, value)
+        fields = convert(modules.get(name, Raw(b"null")), dict[str, Raw])
+        for field, value in (fields or {}).items():
+            if bytes(value) != b"null":
+                merged.setdefault(field, value)
     return merged
 
 
-def _number(value: Any) -> Decimal | None:
-    if isinstance(value, Decimal):
-        return value
-    if isinstance(value, int | float | str):
-        try:
-            return Decimal(str(value))
-        except InvalidOperation:
-            return None
-    return None
+def _text(merged: dict[str, Raw], *names: str) -> str | None:
+    values = (convert(merged[name], str) for name in names if name in merged)
+    return next((found for value in values if (found := text(value))), None)
 
 
-def _first(merged: dict[str, Any], *names: str) -> str | None:
-    return next((found for name in names if (found := text(merged.get(name)))), None)
+def _number(merged: dict[str, Raw], name: str) -> Decimal | None:
+    return convert(merged[name], Decimal) if name in merged else None

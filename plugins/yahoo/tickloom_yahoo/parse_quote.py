@@ -13,9 +13,6 @@ from msgspec import Raw, Struct
 from tickloom.errors import BadRecord, NoData, ProviderUnavailable, TickloomError, UnknownSymbol
 from tickloom.model import MarketState, Quote, parse_currency, to_unit_of
 from tickloom_yahoo.fields import (
-    UNREADABLE,
-    decode,
-    decode_leniently,
     finite,
     hint,
     moment,
@@ -25,6 +22,7 @@ from tickloom_yahoo.fields import (
     text,
     units,
 )
+from tickloom_yahoo.records import UNREADABLE, decode, decode_leniently
 from tickloom_yahoo.refusals import PROVIDER, VendorError, explain
 from tickloom_yahoo.symbols import from_yahoo
 

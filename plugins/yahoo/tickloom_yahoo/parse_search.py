@@ -6,8 +6,9 @@ from msgspec import Raw, Struct
 
 from tickloom.errors import BadRecord, ProviderUnavailable
 from tickloom.model import SymbolMatch
-from tickloom_yahoo.fields import decode, decode_leniently, text
+from tickloom_yahoo.fields import text
 from tickloom_yahoo.parse_company import ASSET_TYPES
+from tickloom_yahoo.records import decode, decode_leniently
 from tickloom_yahoo.refusals import PROVIDER, VendorError, explain
 from tickloom_yahoo.symbols import from_yahoo
 

@@ -14,20 +14,20 @@ from tickloom.fetch import parse_off_loop
 from tickloom.model import (
     Company,
     HistoricalData,
-    Interval,
     Quote,
     SymbolMatch,
     Timeliness,
 )
 from tickloom.roles import Budget, HistoryRequest, Provider, ProviderInfo, QuoteStream
+from tickloom_yahoo.adjust import adjust, cut
 from tickloom_yahoo.client import YahooClient
-from tickloom_yahoo.history import INTERVALS, adjust, cut, plan_history
 from tickloom_yahoo.options import YahooSettings
-from tickloom_yahoo.parse_chart import Chart, parse_chart
+from tickloom_yahoo.parse_chart import Chart, parse_chart, parse_splits
 from tickloom_yahoo.parse_company import MODULES, parse_company
 from tickloom_yahoo.parse_frame import Decode
 from tickloom_yahoo.parse_quote import parse_quotes
 from tickloom_yahoo.parse_search import parse_matches
+from tickloom_yahoo.plan import INTERVALS, plan_history
 from tickloom_yahoo.refusals import PROVIDER
 from tickloom_yahoo.stream import YahooStream
 from tickloom_yahoo.symbols import to_yahoo
@@ -183,7 +183,7 @@ def _read_history(body: bytes, later: bytes, request: HistoryRequest) -> Chart:
     chart = parse_chart(body, request.symbol, request.interval)
     splits = chart.splits
     if later:
-        splits += parse_chart(later, request.symbol, Interval.MONTH).splits
+        splits += parse_splits(later, request.symbol)
     return adjust(cut(chart, request), request, splits)
 
 

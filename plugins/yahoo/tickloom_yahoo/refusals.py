@@ -22,8 +22,8 @@ PROVIDER = "yahoo"
 
 # Yahoo does not say for how long it refuses; asking sooner prolongs it.
 _PAUSE_S = 60.0
-# 999 is Yahoo's own status for the same thing.
-_TOO_MANY = (429, 999)
+TOO_MANY = (429, 999)
+"""Statuses for too many requests; 999 is Yahoo's own."""
 _TOO_MANY_TEXTS = ("too many requests", "edge: too many requests")
 _UNAUTHORIZED = (401, 403)
 _NOT_FOUND = 404
@@ -51,9 +51,12 @@ class _Envelope(Struct):
     error: VendorError | None = None
 
 
-def is_stale_crumb(status: int, body: bytes) -> bool:
-    """True where another cookie and crumb may help."""
-    return status in _UNAUTHORIZED and b"unable to access" not in body
+def is_stale_crumb(status: int) -> bool:
+    """True where another cookie and crumb may help.
+
+    Yahoo's words do not tell: "unable to access this feature" is also said to who has no crumb.
+    """
+    return status in _UNAUTHORIZED
 
 
 def check_answer(
@@ -71,7 +74,7 @@ def check_answer(
     wait_s = retry_after_s(headers, now)
     text = " ".join(body[:_SHORT].decode("utf-8", "replace").split())
     # The same words come from the edge of Yahoo's network, with other statuses too.
-    if status in _TOO_MANY or text.lower().startswith(_TOO_MANY_TEXTS):
+    if status in TOO_MANY or text.lower().startswith(_TOO_MANY_TEXTS):
         return rate_limited(wait_s)
     if status < _SHORT:
         return None

@@ -14,7 +14,7 @@ from typing import Self
 import msgspec
 from loguru import logger
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.exceptions import ConnectionClosed, InvalidURI, WebSocketException
 
 from tickloom.clock import Clock
 from tickloom.errors import BadRecord, ConfigError, ProviderUnavailable, TickloomError, scrub
@@ -31,6 +31,14 @@ _MOST_BYTES = 1024 * 1024
 _MOST_FRAMES = 64
 _PIECE = 100
 _TURN = 200
+
+
+class _Connect(connect):
+    """Opens a socket where it was told to, and nowhere else."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Take a redirect for what it is here: no stream."""
+        return exc
 
 
 class YahooStream:
@@ -204,7 +212,7 @@ class YahooStream:
             ConfigError: The URL cannot be used.
         """
         try:
-            socket = await connect(
+            socket = await _Connect(
                 url,
                 open_timeout=timeout_s,
                 close_timeout=_CLOSE_S,
@@ -214,11 +222,18 @@ class YahooStream:
                 max_queue=_MOST_FRAMES,
             )
         except InvalidURI as error:
-            raise ConfigError(
-                f"plugins.yahoo.stream_url cannot be used: {scrub(error)}", expected="wss://…"
-            ) from None
-        except (InvalidHandshake, OSError, TimeoutError, EOFError) as error:
+            raise _misspelt(error) from None
+        except (WebSocketException, OSError, EOFError, ImportError) as error:
             raise ProviderUnavailable(
                 f"the stream of provider {PROVIDER} cannot be opened: {scrub(error)}"
             ) from None
+        except ValueError as error:
+            # Of a port or an address; an untrusted certificate is a ValueError too, but an OSError.
+            raise _misspelt(error) from None
         return cls(socket, decode, clock, extended=extended)
+
+
+def _misspelt(error: Exception) -> ConfigError:
+    return ConfigError(
+        f"plugins.yahoo.stream_url cannot be used: {scrub(error)}", expected="wss://…"
+    )
