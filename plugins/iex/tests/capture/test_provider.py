@@ -198,3 +198,21 @@ async def test_a_cancelled_question_does_not_end_the_reading_for_others(forge, p
     assert (await second).data_points[0].trade_count == 99_000
     assert first.cancelled()
     await provider.aclose()
+
+
+async def test_what_was_skipped_is_counted(forge, provider_of):
+    made = [
+        forge.segment(forge.trade("A", 100), b"Z" * 9),
+        forge.segment(forge.trade("A", 0), sequence=5),
+    ]
+    provider = provider_of(forge.capture(*made))
+    empty = provider.counts
+
+    await provider.get_history(
+        HistoryRequest(symbol="A", start=_DAY, end=_DAY, interval=Interval.DAY)
+    )
+
+    counts = provider.counts
+    assert empty.messages == 0
+    assert (counts.messages, counts.unknown, counts.invalid, counts.lost) == (3, 1, 1, 2)
+    await provider.aclose()

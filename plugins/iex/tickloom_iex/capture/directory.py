@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from threading import Event as Flag
+from threading import Lock
+
+import msgspec
+from loguru import logger
 
 from tickloom.errors import NoData, ProviderUnavailable, TickloomError, UnknownSymbol, verbatim
 from tickloom.model import Quote
 from tickloom_iex.capture.background import finish, run_in_thread
+from tickloom_iex.capture.counts import CaptureCounts
 from tickloom_iex.capture.library import Capture, find_captures
 from tickloom_iex.capture.options import CaptureOptions
 from tickloom_iex.capture.survey import Survey
@@ -23,9 +28,14 @@ class Directory:
 
     Args:
         options: Where the captures are.
+
+    Attributes:
+        turn: Held by whatever thread reads captures: of several the event loop would have to wait
+            for each.
     """
 
     def __init__(self, options: CaptureOptions) -> None:
+        self.turn = Lock()
         self._options = options
         self._halt = Flag()
         self._captures: asyncio.Task[list[Capture]] | None = None
@@ -33,6 +43,11 @@ class Directory:
         self._task: asyncio.Task[None] | None = None
         self._turn: asyncio.Future[None] | None = None
         self._closed = False
+
+    @property
+    def counts(self) -> CaptureCounts:
+        """What was found so far in looking through the captures."""
+        return CaptureCounts() if self._survey is None else self._survey.counts
 
     async def captures(self) -> Sequence[Capture]:
         """Return the captures, oldest first.
@@ -90,10 +105,9 @@ class Directory:
                         self._turn = asyncio.get_running_loop().create_future()
                     await asyncio.wait({task, self._turn}, return_when=asyncio.FIRST_COMPLETED)
         except TimeoutError:
-            messages = 0 if self._survey is None else self._survey.counts.messages
             raise ProviderUnavailable(
                 "the captures are still being looked through",
-                found=verbatim(f"{messages:,} messages so far"),
+                found=verbatim(f"{self.counts.messages:,} messages so far"),
                 retry_after_s=_RETRY_S,
             ) from None
         if task.done() and (task.cancelled() or task.exception() is not None):
@@ -109,13 +123,24 @@ class Directory:
             self._survey = survey = await run_in_thread(
                 lambda: Survey(captures, self._options.namespace, self._halt), self._halt
             )
-            while await run_in_thread(survey.step, self._halt):
+            while await run_in_thread(lambda: self._step(survey), self._halt):
                 if self._turn is not None and not self._turn.done():
                     self._turn.set_result(None)
+            found = msgspec.structs.asdict(survey.counts)
+            logger.info(
+                "iex_captures: {} captures and {} symbols: {}",
+                len(captures),
+                len(survey.first),
+                ", ".join(f"{name} {count:,}" for name, count in found.items() if count),
+            )
         except OSError as error:
             raise ProviderUnavailable(
                 "the trades of the captures cannot be kept", found=error.strerror
             ) from error
+
+    def _step(self, survey: Survey) -> bool:
+        with self.turn:
+            return survey.step()
 
     async def aclose(self) -> None:
         """End the reading and let go of the file of trades."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
@@ -16,6 +17,8 @@ from tickloom_iex.capture.days import Days
 from tickloom_iex.capture.segments import Protocol, Segment, SegmentReader
 
 _MAX_FILES = 10_000
+_TURN_SEGMENTS = 64
+_PAUSE_S = 0.000_05
 # Quotes of TOPS are the venue's own, and 1.6 tells more than 1.5.
 _PREFERENCE = (Protocol.TOPS_1_6, Protocol.TOPS_1_5, Protocol.DEEP_1_0)
 
@@ -116,6 +119,11 @@ def read_captures(
     reader = SegmentReader(counts, halt)
     for capture in captures:
         try:
-            yield from reader.read(capture.path)
+            for number, segment in enumerate(reader.read(capture.path)):
+                if number % _TURN_SEGMENTS == _TURN_SEGMENTS - 1:
+                    # Python takes 5 ms to take its lock from a busy thread, at every turn of the
+                    # event loop; a thread that pauses hands it over at once.
+                    time.sleep(_PAUSE_S)
+                yield segment
         except TickloomError as error:
             logger.warning("iex_captures: {}", error)

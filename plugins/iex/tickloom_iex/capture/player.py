@@ -24,9 +24,10 @@ _BATCH_QUOTES = 256
 # Waking a hair too early by rounding is not worth another wait.
 _TOLERANCE_S = 1e-6
 _IDLE_S = 1.0
+_MOST_TOLD = 20
 
 
-class Played(Struct, frozen=True):
+class Played(Struct, frozen=True, gc=False):
     """A quote in the venue's time, and when it was played; ``None`` = quotes keep their time."""
 
     quote: Quote
@@ -64,6 +65,7 @@ class Player:
         self._pace = Pace(options, clock)
         self._batch: list[Quote] = []
         self._sent = 0
+        self._told: set[str] = set()
 
     async def run(self) -> None:
         """Play until the end, or for ever where it loops.
@@ -74,17 +76,24 @@ class Player:
         while True:
             before = self._sent
             await self._play_once()
-            missing = sorted(set(self._wanted) - self._reached.keys())
-            if missing:
-                logger.warning(
-                    "iex_captures: no price of {} was played, silent", ", ".join(missing[:20])
-                )
+            self._tell_silent()
             if not self._options.loop:
                 return
             self._pace.rewind()
             if before == self._sent:
                 # Nothing that anybody waits for slows this down.
                 await self._clock.sleep(_IDLE_S)
+
+    def _tell_silent(self) -> None:
+        silent = set(self._wanted) - self._reached.keys() - self._told
+        if silent:
+            self._told |= silent
+            shown = ", ".join(sorted(silent)[:_MOST_TOLD])
+            logger.warning(
+                "iex_captures: {} symbols have no price in the captures and stay silent, such as {}",
+                len(silent),
+                shown,
+            )
 
     async def _play_once(self) -> None:
         async with aclosing(self._read_ahead()) as pieces:
@@ -109,7 +118,13 @@ class Player:
             await finish(job, halt)
 
     def _read(self, playback: Playback) -> asyncio.Task[Piece | None]:
-        return asyncio.create_task(asyncio.to_thread(playback.read, frozenset(self._wanted)))
+        wanted = frozenset(self._wanted)
+
+        def read() -> Piece | None:
+            with self._directory.turn:
+                return playback.read(wanted)
+
+        return asyncio.create_task(asyncio.to_thread(read))
 
     async def _play(self, piece: Piece) -> None:
         for moment in piece.moments:

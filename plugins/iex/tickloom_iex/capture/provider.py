@@ -11,6 +11,7 @@ from tickloom.model import Bar, HistoricalData, Quote, Timeliness
 from tickloom.roles import HistoryRequest, Provider, ProviderInfo, QuoteStream
 from tickloom_iex.capture.background import run_in_thread
 from tickloom_iex.capture.bars import INTERVALS, check_request, make_bars, reach_of
+from tickloom_iex.capture.counts import CaptureCounts
 from tickloom_iex.capture.directory import Directory
 from tickloom_iex.capture.options import CaptureOptions
 from tickloom_iex.capture.player import Played
@@ -46,6 +47,11 @@ class CaptureProvider(Provider):
     def info(self) -> ProviderInfo:
         """What the provider declares of itself."""
         return self._info
+
+    @property
+    def counts(self) -> CaptureCounts:
+        """What was found in the captures besides values; complete after the first history."""
+        return self._directory.counts
 
     async def get_quotes(self, symbols: Sequence[str]) -> Mapping[str, Quote | TickloomError]:
         """Return the newest values that a playback has reached, else the first ones captured.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from array import array
 from copy import copy
 from datetime import datetime
 from decimal import Context, Decimal
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from tickloom.model import MarketState, Quote
 from tickloom_iex.capture.book import EMPTY, Book, Top
@@ -19,6 +20,8 @@ PROVIDER = "iex_captures"
 EXCHANGE = "IEX"
 CURRENCY = "USD"
 _RECENT = 32
+# Trade id, price, size and rank.
+_FIELDS = 4
 _NEVER = time_of(0)
 _NOT_ACTIVE = int(QuoteFlag.NOT_ACTIVE)
 _PLACES = Decimal("0.0001")
@@ -26,13 +29,16 @@ _WIDE = Context(prec=60)
 _STATUS = {"H": "halted", "O": "orders accepted", "P": "paused"}
 
 
-class Tally:
+class Tally(Struct, gc=False):
     """The trades of one day so far; prices in ten-thousandths of a dollar, 0 = none yet."""
 
-    __slots__ = ("high", "last", "last_size", "low", "open", "rank", "volume")
-
-    def __init__(self) -> None:
-        self.rank = self.open = self.high = self.low = self.last = self.last_size = self.volume = 0
+    rank: int = 0
+    open: int = 0
+    high: int = 0
+    low: int = 0
+    last: int = 0
+    last_size: int = 0
+    volume: int = 0
 
     def add(self, price: int, size: int, rank: int) -> None:
         """Count a trade; prices of a lower rank give way to those of a higher one."""
@@ -82,7 +88,8 @@ class Session:
         self._previous = 0
         self._tally = Tally()
         self._old = Tally()
-        self._recent: list[tuple[int, int, int, int]] = []
+        # Flat, since a tuple for each trade of each symbol would slow the garbage collector down.
+        self._recent = array("q")
         self._top = EMPTY
         self._top_sequence = -1
 
@@ -94,7 +101,7 @@ class Session:
         if self._tally.last:
             self._previous = self._tally.last
         self._tally, self._old, self._base = Tally(), Tally(), None
-        self._recent.clear()
+        del self._recent[:]
 
     def show(self, message: QuoteUpdate) -> bool:
         """Take bid and ask of TOPS; false where they are older than those at hand."""
@@ -137,27 +144,29 @@ class Session:
 
     def trade(self, message: TradeReport) -> None:
         """Take a trade."""
-        trade = message.price, message.size, rank_of(message.flags)
-        self._tally.add(*trade)
-        if len(self._recent) == _RECENT:
-            self._old.add(*self._recent.pop(0)[1:])
-        self._recent.append((message.trade_id, *trade))
+        price, size, rank = message.price, message.size, rank_of(message.flags)
+        self._tally.add(price, size, rank)
+        recent = self._recent
+        if len(recent) == _RECENT * _FIELDS:
+            self._old.add(*recent[1:_FIELDS])
+            del recent[:_FIELDS]
+        recent.extend((message.trade_id, price, size, rank))
         self.due_ns, self._base = message.time_ns, None
 
     def take_back(self, message: TradeReport) -> bool:
         """Take a trade back; false where there was no such trade this day."""
-        place = next(
-            (place for place, one in enumerate(self._recent) if one[0] == message.trade_id), None
-        )
-        if place is None and len(self._recent) < _RECENT:
-            return False
-        if place is None:
+        recent = self._recent
+        starts = range(0, len(recent), _FIELDS)
+        place = next((start for start in starts if recent[start] == message.trade_id), None)
+        if place is not None:
+            del recent[place : place + _FIELDS]
+        elif len(recent) == _RECENT * _FIELDS:
             self._old.volume = max(0, self._old.volume - message.size)
         else:
-            del self._recent[place]
+            return False
         self._tally = copy(self._old)
-        for one in self._recent:
-            self._tally.add(*one[1:])
+        for start in range(0, len(recent), _FIELDS):
+            self._tally.add(*recent[start + 1 : start + _FIELDS])
         self.due_ns, self._base = message.time_ns, None
         return True
 
