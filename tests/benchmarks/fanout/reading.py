@@ -6,7 +6,6 @@ import asyncio
 import sys
 
 import uvloop
-
 from sending import SYMBOL
 
 HANDSHAKE = (

@@ -10,7 +10,6 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Protocol
@@ -165,10 +164,6 @@ async def run(sender: Sender, messages: int, burst: int, pause_s: float) -> dict
 
 
 async def main(kind: str) -> None:
-    import gc, os
-
-    if os.environ.get("NOGC"):
-        gc.disable()
     sender: Sender = Raw() if kind == "raw" else Ours()
     say({"port": await sender.start()})
     loop = asyncio.get_running_loop()
