@@ -77,3 +77,40 @@ def test_a_plugin_that_cannot_be_loaded_is_told_with_its_reason(
     [line] = result.stderr.splitlines()
     assert line.startswith("error: plugin broken failed: ")
     assert result.exit_code == 1
+
+
+_GROUPED = """
+from msgspec import Struct
+from tickloom.hookspecs import hookimpl
+
+tickloom_api = (1,)
+
+
+class Group(Struct):
+    size: int
+
+
+class Options(Struct):
+    group: Group
+
+
+class Grouped:
+    name = "grouped"
+
+    def check(self, quote, previous):
+        return None
+
+
+@hookimpl
+def tickloom_validators(settings):
+    settings.load(Options)
+    return [Grouped()]
+"""
+
+
+def test_a_group_of_settings_is_not_taken_for_a_secret(invoke: Invoke, home: Home) -> None:
+    home.install("grouped", _GROUPED)
+    home.write("tickloom.toml", "[plugins.grouped.group]\nsize = 3\n")
+    result = invoke("plugins", "check", "grouped", "--json")
+    assert checked(result)["tier"] is not None
+    assert result.exit_code == 0

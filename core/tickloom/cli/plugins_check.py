@@ -28,6 +28,7 @@ from tickloom.testing.cases_trial import NotifierTrial, ProviderTrial, Validator
 from tickloom.testing.cases_validator import VALIDATOR_CASES
 
 _MOST_SYMBOLS = 5
+_SOURCES = {"env", "file"}
 # A place in a budget of some calls a minute is worth waiting for, one in tomorrow's is not.
 _LONGEST_WAIT_S = 120.0
 
@@ -185,9 +186,14 @@ def _known(provider: Provider, told: Told) -> tuple[str, ...]:
 
 def _secrets_of(settings: Settings, name: str, clock: Clock) -> tuple[str, ...]:
     table = settings.plugins.tables.get(name, {})
-    fields = [(key, Secret if isinstance(value, dict) else Any) for key, value in table.items()]
+    fields = [(key, Secret if _is_secret(value) else Any) for key, value in table.items()]
     if not any(kind is Secret for _, kind in fields):
         return ()
     found = settings.plugin(name, clock).load(msgspec.defstruct("Secrets", fields))
     values = [getattr(found, key) for key, _ in fields]
     return tuple(value.reveal() for value in values if isinstance(value, Secret))
+
+
+def _is_secret(value: object) -> bool:
+    # Other tables are groups of settings.
+    return isinstance(value, dict) and len(value) == 1 and not value.keys().isdisjoint(_SOURCES)

@@ -11,10 +11,11 @@ import httpx
 import pytest
 
 from tickloom.clock import FakeClock
-from tickloom.errors import NoData, NotSupported, TickloomError
+from tickloom.errors import NoData, NotConfigured, NotSupported, TickloomError
 from tickloom.model import Company, HistoricalData, Interval, PriceAdjustment, Quote
-from tickloom.roles import HistoryRequest, Secret
+from tickloom.roles import HistoryRequest, PluginSettings, Secret
 from tickloom.testing import FAULTS, FaultServer, Reply, Request
+from tickloom_alpha_vantage import tickloom_providers
 from tickloom_alpha_vantage.client import AlphaVantageClient
 from tickloom_alpha_vantage.options import AlphaVantageSettings
 from tickloom_alpha_vantage.provider import AlphaVantageProvider
@@ -70,6 +71,12 @@ def ask(
         interval=interval,
         adjustment=adjustment,
     )
+
+
+async def test_without_a_key_it_is_not_configured(http: httpx.AsyncClient) -> None:
+    settings = PluginSettings("alpha_vantage", FakeClock(), lambda kind: kind())
+    with pytest.raises(NotConfigured, match="api_key is missing"):
+        tickloom_providers(settings, http)
 
 
 async def test_recorded_answers_come_out_as_quotes_bars_and_companies(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import httpx
 
-from tickloom.errors import ConfigError
+from tickloom.errors import NotConfigured
 from tickloom.hookspecs import hookimpl
 from tickloom.roles import PluginSettings, Provider
 from tickloom_alpha_vantage.client import AlphaVantageClient
@@ -21,14 +21,13 @@ def tickloom_providers(settings: PluginSettings, http: httpx.AsyncClient) -> Seq
     """Return the one provider.
 
     Raises:
-        ConfigError: There is no key.
+        NotConfigured: There is no key.
     """
     options = settings.load(AlphaVantageSettings)
     if options.api_key is None:
-        raise ConfigError(
+        raise NotConfigured(
             "plugins.alpha_vantage.api_key is missing",
-            expected='{ env = "ALPHA_VANTAGE_API_KEY" }, or that variable',
-            fix="The vendor gives keys away at alphavantage.co/support, or leave the plugin out.",
+            fix="Set ALPHA_VANTAGE_API_KEY; the vendor gives keys away at alphavantage.co/support.",
         )
     client = AlphaVantageClient(
         http, options.base_url, options.api_key, options.entitlement, settings.clock

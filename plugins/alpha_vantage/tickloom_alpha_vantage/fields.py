@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import re
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -18,15 +21,24 @@ _NOTHING = {"", "None", "none", "-", ".", "null", "NaN", "N/A"}
 _NUMBERED = re.compile(r"^\d+[a-z]?\.\s*")
 _CURRENCY = re.compile(r"\s*\([A-Z]{2,5}\)$")
 _DIGITS = 40
+# What CSV calls otherwise.
+_OTHERWISE = {
+    "latestday": "latest trading day",
+    "previousclose": "previous close",
+    "changepercent": "change percent",
+}
 _ZONES = {"US/Eastern": "America/New_York", "UTC": "UTC"}
 
 
+@lru_cache(maxsize=1_024)
 def name_of(key: str) -> str:
     """Return the name without its number and currency: ``1a. open (AUD)`` is ``open``.
 
-    The numbers differ between functions: volume is fifth in some and sixth in others.
+    The numbers differ between functions: volume is fifth in some and sixth in others. CSV has
+    other names for the same things: ``latestDay``, ``adjusted_close``.
     """
-    return _CURRENCY.sub("", _NUMBERED.sub("", key)).lower()
+    name = _CURRENCY.sub("", _NUMBERED.sub("", key.strip())).lower().replace("_", " ")
+    return _OTHERWISE.get(name, name)
 
 
 def named(fields: dict[str, str | None]) -> dict[str, str]:
@@ -132,3 +144,33 @@ def decode(body: bytes, kind: type[T] | Any, what: str) -> T:
             f"provider alpha_vantage sent no {what}", found=str(error)
         ) from None
     return value
+
+
+def is_json(body: bytes) -> bool:
+    """True where an answer is JSON, false where it can only be CSV."""
+    return body.lstrip()[:1] in {b"{", b"["}
+
+
+def decode_csv(body: bytes, what: str, *columns: str) -> Iterator[dict[str, str]]:
+    """Give the rows of an answer as CSV, each as :func:`named` does; empty ones are left out.
+
+    Args:
+        body: The answer; a line may end in CR LF.
+        what: It is, for the error.
+        columns: One of them has to be there.
+
+    Raises:
+        ProviderUnavailable: It is something else.
+    """
+    try:
+        reader = csv.reader(body.decode("utf-8-sig").splitlines())
+        header = next(reader, [])
+        if not {name_of(cell) for cell in header} & set(columns):
+            raise ProviderUnavailable(f"provider alpha_vantage sent no {what}", found=header[:3])
+        for cells in reader:
+            if cells:
+                yield named(dict[str, str | None](zip(header, cells, strict=False)))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ProviderUnavailable(
+            f"provider alpha_vantage sent no {what}", found=str(error)
+        ) from None

@@ -10,7 +10,17 @@ from msgspec import Struct, field
 
 from tickloom.errors import BadRecord, NoData, NotEntitled, TickloomError, UnknownSymbol
 from tickloom.model import Quote, find_venue, split_symbol
-from tickloom_alpha_vantage.fields import count, day, decode, moment, named, number, price
+from tickloom_alpha_vantage.fields import (
+    count,
+    day,
+    decode,
+    decode_csv,
+    is_json,
+    moment,
+    named,
+    number,
+    price,
+)
 
 _CLOSE_HOUR = 16
 # Where no zone is known New York's close is later than those of the markets east of it.
@@ -34,24 +44,32 @@ class _Bulk(Struct):
 
 
 def parse_global_quote(body: bytes, symbol: str, received_at: datetime) -> Quote:
-    """Return the quote of GLOBAL_QUOTE. It has a day and no time, so its time is that day's close.
+    """Return the quote of GLOBAL_QUOTE, as JSON or CSV.
+
+    It has a day and no time, so its time is that day's close.
 
     Raises:
         UnknownSymbol: The answer is empty.
         BadRecord: A field cannot be used.
         ProviderUnavailable: It is no such answer.
     """
-    answer: dict[str, Fields] = decode(body, dict[str, Fields], "quote")
-    quotes = [value for key, value in answer.items() if key.startswith("Global Quote")]
-    if not quotes and answer:
-        decode(body, _GlobalQuote, "quote")
-    fields = named(quotes[0]) if quotes else {}
+    fields = _global_fields(body)
     if not fields:
         raise UnknownSymbol(f"provider alpha_vantage does not know {symbol}")
     latest = day(fields.get("latest trading day"))
     close = datetime(latest.year, latest.month, latest.day, _CLOSE_HOUR, tzinfo=ZoneInfo(_ZONE))
     timestamp = min(close.astimezone(UTC), received_at)
     return _quote(fields, symbol, timestamp, received_at, "price")
+
+
+def _global_fields(body: bytes) -> dict[str, str]:
+    if not is_json(body):
+        return next(decode_csv(body, "quote", "price"), {})
+    answer: dict[str, Fields] = decode(body, dict[str, Fields], "quote")
+    quotes = [value for key, value in answer.items() if key.startswith("Global Quote")]
+    if not quotes and answer:
+        decode(body, _GlobalQuote, "quote")
+    return named(quotes[0]) if quotes else {}
 
 
 def parse_bulk(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 
@@ -10,7 +10,16 @@ from msgspec import Struct
 
 from tickloom.errors import BadRecord, UnknownSymbol
 from tickloom.model import Company, Dividend, Split, SymbolMatch, parse_currency
-from tickloom_alpha_vantage.fields import count, day, decode, named, number, price
+from tickloom_alpha_vantage.fields import (
+    count,
+    day,
+    decode,
+    decode_csv,
+    is_json,
+    named,
+    number,
+    price,
+)
 from tickloom_alpha_vantage.symbols import from_vendor
 
 Fields = dict[str, str | None]
@@ -68,15 +77,13 @@ def _whole(text: str | None) -> int | None:
 
 
 def parse_matches(body: bytes, limit: int) -> list[SymbolMatch]:
-    """Return what SYMBOL_SEARCH found, best first.
+    """Return what SYMBOL_SEARCH found, as JSON or CSV, best first.
 
     Raises:
         ProviderUnavailable: It is no such answer.
     """
     found = []
-    answer: _Matches = decode(body, _Matches, "list of matches")
-    for row in answer.bestMatches:
-        fields = named(row)
+    for fields in _found(body):
         symbol = from_vendor(fields.get("symbol", ""))
         if symbol is None:
             continue
@@ -95,39 +102,47 @@ def parse_matches(body: bytes, limit: int) -> list[SymbolMatch]:
 
 
 def parse_splits(body: bytes) -> tuple[Split, ...]:
-    """Return what SPLITS lists, oldest first; rows that cannot be read are left out.
+    """Return what SPLITS lists, as JSON or CSV, oldest first; unreadable rows are left out.
 
     Raises:
         ProviderUnavailable: It is no such answer.
     """
     found = []
-    for fields in _rows(body):
+    for fields in _rows(body, "split factor"):
         try:
-            ratio = price(fields.get("split_factor"), "the factor")
-            found.append(Split(day=day(fields.get("effective_date")), ratio=ratio))
+            ratio = price(fields.get("split factor"), "the factor")
+            found.append(Split(day=day(fields.get("effective date")), ratio=ratio))
         except BadRecord:
             continue
     return tuple(sorted(found, key=lambda one: one.day))
 
 
 def parse_dividends(body: bytes, currency: str | None) -> tuple[Dividend, ...]:
-    """Return what DIVIDENDS lists, oldest first; rows that cannot be read are left out.
+    """Return what DIVIDENDS lists, as JSON or CSV, oldest first; unreadable rows are left out.
 
     Raises:
         ProviderUnavailable: It is no such answer.
     """
     found = []
-    for fields in _rows(body):
+    for fields in _rows(body, "amount"):
         try:
             amount = price(fields.get("amount"), "the amount")
-            ex_day = day(fields.get("ex_dividend_date"))
+            ex_day = day(fields.get("ex dividend date"))
             found.append(Dividend(day=ex_day, amount=amount, currency=currency))
         except BadRecord:
             continue
     return tuple(sorted(found, key=lambda one: one.day))
 
 
-def _rows(body: bytes) -> Iterator[dict[str, str]]:
+def _found(body: bytes) -> Iterable[dict[str, str]]:
+    if not is_json(body):
+        return decode_csv(body, "list of matches", "matchscore")
+    answer: _Matches = decode(body, _Matches, "list of matches")
+    return map(named, answer.bestMatches)
+
+
+def _rows(body: bytes, column: str) -> Iterable[dict[str, str]]:
+    if not is_json(body):
+        return decode_csv(body, "list of corporate actions", column)
     answer: _Actions = decode(body, _Actions, "list of corporate actions")
-    for row in answer.data:
-        yield named(row)
+    return map(named, answer.data)

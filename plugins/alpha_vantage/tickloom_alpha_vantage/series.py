@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
@@ -12,9 +11,20 @@ from msgspec import Struct
 from tickloom.errors import BadRecord, ProviderUnavailable
 from tickloom.model import Bar, Split
 from tickloom.model import Dividend as CashDividend
-from tickloom_alpha_vantage.fields import count, decode, find_zone, name_of, named, number, price
+from tickloom_alpha_vantage.fields import (
+    count,
+    decode,
+    decode_csv,
+    find_zone,
+    is_json,
+    name_of,
+    named,
+    number,
+    price,
+)
 
 _DAY_LENGTH = 10
+_TIMES = ("timestamp", "time")
 Meta = dict[str, str | dict[str, str | None] | None]
 Answer = dict[str, Meta]
 
@@ -47,7 +57,7 @@ def parse_series(body: bytes, zone: str, currency: str | None = None) -> Series:
         BadRecord: The zone that it names is not known.
         ProviderUnavailable: It is no such answer.
     """
-    if body.lstrip()[:1] == b"{":
+    if is_json(body):
         answer: Answer = decode(body, Answer, "series")
         told: Meta = next((value for key, value in answer.items() if key == "Meta Data"), {})
         zone = _zone_of(told) or zone
@@ -74,20 +84,8 @@ def _json_rows(answer: Answer) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def _csv_rows(body: bytes) -> Iterator[tuple[str, dict[str, str]]]:
-    try:
-        lines = body.decode("utf-8").splitlines()
-        reader = csv.reader(lines)
-        header = [cell.strip().lower().replace("_", " ") for cell in next(reader, [])]
-        if not header or header[0] not in {"timestamp", "time"}:
-            raise ProviderUnavailable("provider alpha_vantage sent no series", found=header[:3])
-        for cells in reader:
-            if cells:
-                row = dict(zip(header, cells, strict=False))
-                yield cells[0], named(dict[str, str | None](row))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ProviderUnavailable(
-            "provider alpha_vantage sent no series", found=str(error)
-        ) from None
+    for fields in decode_csv(body, "series", *_TIMES):
+        yield next((fields[name] for name in _TIMES if name in fields), ""), fields
 
 
 def _collect(

@@ -90,7 +90,7 @@ class Player:
             self._told |= silent
             shown = ", ".join(sorted(silent)[:_MOST_TOLD])
             logger.warning(
-                "iex_captures: {} symbols have no price in the captures and stay silent, such as {}",
+                "iex_captures: {} symbols have no price in the captures, such as {}",
                 len(silent),
                 shown,
             )
