@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
 from tickloom.stream.item import Item, WireFormat
+
+# Few kinds of clients are common, and comparing with many would cost more than joining.
+_REMEMBERED = 8
 
 
 class Outlet(Protocol):
@@ -39,18 +43,22 @@ class Joiner:
         data: Their frames.
     """
 
-    __slots__ = ("data", "form", "items")
+    __slots__ = ("_others", "data", "form", "items")
 
     def __init__(self) -> None:
         self.items: list[Item] = []
         self.form: WireFormat | None = None
         self.data = b""
+        self._others: deque[tuple[list[Item], WireFormat, bytes]] = deque(maxlen=_REMEMBERED)
 
     def join(self, items: list[Item], form: WireFormat) -> bytes:
         """Return the frames of ``items`` as one piece."""
-        self.items, self.form = items.copy(), form
-        if len(items) == 1:
-            self.data = items[0].frame(form)
+        for known in self._others:
+            if known[1] is form and known[0] == items:
+                break
         else:
-            self.data = b"".join([item.frame(form) for item in items])
+            frames = [item.frame(form) for item in items]
+            known = (items.copy(), form, frames[0] if len(frames) == 1 else b"".join(frames))
+            self._others.append(known)
+        self.items, self.form, self.data = known
         return self.data
