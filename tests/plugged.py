@@ -57,12 +57,14 @@ def manager_of(
 
 
 @asynccontextmanager
-async def serving(manager: MarketDataManager) -> AsyncIterator[str]:
+async def serving(
+    manager: MarketDataManager, protocol: type[asyncio.Protocol] = StreamProtocol
+) -> AsyncIterator[str]:
     """Serve a manager on a real socket of a free port; gives ``host:port``."""
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         create_app(manager),
-        ws=StreamProtocol,
+        ws=protocol,
         ws_max_size=4 * manager.settings.stream.max_message_bytes,
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=1,

@@ -31,9 +31,10 @@ def create_app(manager: MarketDataManager) -> Litestar:
         try:
             await manager.initialize()
             await manager.start_streaming()
+            server.start()
             yield
         finally:
-            server.closing.set()
+            await server.stop()
             await manager.close()
 
     routes: list[ControllerRouterHandler] = [

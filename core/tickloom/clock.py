@@ -6,8 +6,17 @@ import asyncio
 import heapq
 import itertools
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
+
+
+class Cancellable(Protocol):
+    """A call that is to come."""
+
+    def cancel(self) -> None:
+        """Let it never come; where it has come already nothing changes."""
+        ...
 
 
 class Clock(Protocol):
@@ -23,6 +32,10 @@ class Clock(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Wait for ``seconds``; zero or less only gives way to other tasks."""
+        ...
+
+    def call_later(self, seconds: float, call: Callable[[], object]) -> Cancellable:
+        """Call ``call`` on the running event loop after ``seconds``, unless it is cancelled."""
         ...
 
 
@@ -41,6 +54,24 @@ class SystemClock:
         """Sleep on the running event loop."""
         await asyncio.sleep(max(0.0, seconds))
 
+    def call_later(self, seconds: float, call: Callable[[], object]) -> Cancellable:
+        """Call ``call`` on the running event loop after ``seconds``."""
+        return asyncio.get_running_loop().call_later(max(0.0, seconds), call)
+
+
+class _FakeCall:
+    """A call that a fake clock makes once its time has come."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self._call: Callable[[], object] | None = call
+
+    def cancel(self) -> None:
+        self._call = None
+
+    def __call__(self) -> None:
+        if self._call is not None:
+            self._call()
+
 
 class FakeClock:
     """A clock that stands still until :meth:`advance` is called.
@@ -54,7 +85,7 @@ class FakeClock:
         self._start = start or datetime(2026, 1, 2, 15, 0, tzinfo=UTC)
         self._elapsed_s = 0.0
         self._order = itertools.count()
-        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._calls: list[tuple[float, int, _FakeCall]] = []
 
     def now(self) -> datetime:
         """Return the start plus all that was advanced."""
@@ -69,9 +100,20 @@ class FakeClock:
         if seconds <= 0:
             await asyncio.sleep(0)
             return
-        wake: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._sleepers, (self._elapsed_s + seconds, next(self._order), wake))
-        await wake
+        awake: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def wake() -> None:
+            if not awake.done():
+                awake.set_result(None)
+
+        self.call_later(seconds, wake)
+        await awake
+
+    def call_later(self, seconds: float, call: Callable[[], object]) -> Cancellable:
+        """Call ``call`` once :meth:`advance` has passed ``seconds``."""
+        later = _FakeCall(call)
+        heapq.heappush(self._calls, (self._elapsed_s + seconds, next(self._order), later))
+        return later
 
     async def advance(self, seconds: float) -> None:
         """Move time on, waking sleepers in the order of their deadlines.
@@ -81,10 +123,9 @@ class FakeClock:
         """
         end = self._elapsed_s + seconds
         await _settle()
-        while self._sleepers and self._sleepers[0][0] <= end:
-            self._elapsed_s, _, wake = heapq.heappop(self._sleepers)
-            if not wake.done():
-                wake.set_result(None)
+        while self._calls and self._calls[0][0] <= end:
+            self._elapsed_s, _, call = heapq.heappop(self._calls)
+            call()
             await _settle()
         self._elapsed_s = end
         await _settle()

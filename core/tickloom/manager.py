@@ -50,7 +50,7 @@ from tickloom.questions import check_history, check_search, check_symbols
 from tickloom.roles import Provider
 from tickloom.settings import Settings
 from tickloom.store import QuoteWriter, open_backend
-from tickloom.stream import Demand, Hub
+from tickloom.stream import Demand, Hub, Ring
 from tickloom.streaming import StreamManager
 
 _WRITER_LIMIT_S = 4.0
@@ -115,7 +115,10 @@ class MarketDataManager:
         )
         reader = Reader(self.router)
         demand = Demand()
-        hub = Hub(self.epoch, demand)
+        stream = self.settings.stream
+        ring = Ring(self.clock, stream.ring.count, stream.ring.max_bytes, stream.ring.age_s)
+        flush_interval_s = stream.flush_interval_ms / 1_000
+        hub = Hub(self.epoch, demand, ring, self.clock, flush_interval_s)
         self.pipeline = Pipeline(self.inspector, self.cache_manager.quotes, hub, self.writer)
         feeds = Feeds(
             reader,

@@ -13,7 +13,7 @@ from scripted import make_quote
 from tickloom.clock import FakeClock
 from tickloom.errors import InvalidMessage, MessageTooLarge, TickloomError, UnknownSymbol
 from tickloom.model import Quote
-from tickloom.stream import Connection, Demand, Hub, Session, SessionRules, WireFormat
+from tickloom.stream import Connection, Demand, Hub, Ring, Session, SessionRules, WireFormat
 from tickloom.stream.protocol import decode_client_message
 
 Talk = Callable[..., list[dict[str, Any]]]
@@ -22,11 +22,11 @@ Talk = Callable[..., list[dict[str, Any]]]
 class Client:
     """A client without a socket."""
 
-    def __init__(self, **rules: Any) -> None:
+    def __init__(self, ring_count: int = 100, **rules: Any) -> None:
         self.clock = FakeClock()
-        self.hub = Hub("e1", Demand())
+        self.hub = Hub("e1", Demand(), Ring(self.clock, ring_count, 1_000_000, 300.0))
         self.newest: dict[str, Quote] = {}
-        self.connection = Connection(WireFormat.JSON, 1_000_000)
+        self.connection = Connection(WireFormat.JSON, 1_000_000, clock=self.clock)
         values: dict[str, Any] = {
             "server": "tickloom test",
             "clock": self.clock,
@@ -35,11 +35,13 @@ class Client:
             "refuse": lambda symbol: UnknownSymbol("nobody") if symbol == "NOPE" else None,
             "troubles": lambda symbols: [],
             "authenticate": None,
+            "max_user_connections": 3,
             "max_symbols": 10,
             "max_message_bytes": 65_536,
             "messages_per_s": 100,
         }
-        self.session = Session(self.hub, self.connection, SessionRules(**(values | rules)))
+        self.rules = SessionRules(**(values | rules))
+        self.session = Session(self.hub, self.connection, self.rules)
         self.session.open()
 
     def publish(self, symbol: str) -> None:
@@ -150,7 +152,8 @@ async def test_unsubscribing_without_symbols_leaves_nothing() -> None:
         ('{"type":"subscribe"}', "missing required field `symbols`"),
         ('{"type":"subscribe","symbols":"AAPL"}', "Expected `array`, got `str`"),
         ('{"type":"subscribe","symbols":[]}', "names no symbol"),
-        ('{"type":"subscribe","symbols":["A"],"interval_ms":5}', "interval_ms is not offered"),
+        ('{"type":"subscribe","symbols":["A"],"interval_ms":-5}', "found -5, expected 0 to"),
+        ('{"type":"subscribe","symbols":["A"],"fields":["prize"]}', "unknown field: found 'prize'"),
         ('{"type":"subscribe","symbols":["A"],"channels":["quoutes"]}', "unknown channel"),
         (b"\xc1", "not MessagePack"),
     ],
@@ -192,6 +195,97 @@ async def test_too_many_messages_are_refused_and_far_too_many_end_the_talk() -> 
     assert (await client.ask({"type": "ping"}))[-1]["type"] == "pong"
 
 
+def kinds(messages: list[dict[str, Any]]) -> list[Any]:
+    return [
+        (one["type"], one["sequence"]) if one["type"] == "market_data" else one["type"]
+        for one in messages
+    ]
+
+
+async def test_a_client_that_comes_back_gets_all_that_it_missed_and_then_the_stream() -> None:
+    client = Client()
+    for _ in range(6):
+        client.publish("AAPL")
+    resume = {"aapl": {"epoch": "e1", "sequence": 3}}
+    await client.got()
+    client.session.handle(json.dumps({"type": "subscribe", "symbols": ["AAPL"], "resume": resume}))
+    client.publish("AAPL")
+    got = await client.got()
+
+    assert kinds(got) == ["subscribed", *(("market_data", number) for number in (4, 5, 6, 7))]
+    assert got[0]["recovered"] == {"AAPL": True}
+
+
+async def test_what_cannot_be_resumed_is_told_and_the_newest_value_comes() -> None:
+    client = Client()
+    for _ in range(6):
+        client.publish("AAPL")
+    await client.got()
+    resume = {"AAPL": {"epoch": "before", "sequence": 3}}
+    got = await client.ask({"type": "subscribe", "symbols": ["AAPL"], "resume": resume})
+
+    assert kinds(got) == ["subscribed", "gap", ("market_data", 6)]
+    assert got[0]["recovered"] == {"AAPL": False}
+    assert (got[1]["dropped"], got[1]["last_sequence"]) == (5, 5)
+
+
+async def test_options_of_a_symbol_change_with_the_next_subscription_and_others_stay() -> None:
+    client = Client()
+    await client.ask({"type": "subscribe", "symbols": ["AAPL", "MSFT"], "fields": ["volume"]})
+    await client.ask({"type": "subscribe", "symbols": ["AAPL"], "interval_ms": 500})
+    wishes = client.connection.patterns
+
+    assert (wishes["AAPL"].fields, wishes["AAPL"].interval_s) == (("volume",), 0.5)
+    assert (wishes["MSFT"].fields, wishes["MSFT"].interval_s) == (("volume",), 0.0)
+
+    await client.ask({"type": "subscribe", "symbols": ["AAPL"], "fields": [], "interval_ms": 0})
+
+    assert wishes["AAPL"].is_plain
+
+
+async def test_who_wants_states_only_gets_no_quotes() -> None:
+    client = Client()
+    client.publish("AAPL")
+    got = await client.ask({"type": "subscribe", "symbols": ["AAPL"], "channels": ["status"]})
+    client.publish("AAPL")
+    client.hub.publish_status("first", "down", client.clock.now(), ["AAPL"])
+    got += await client.got()
+
+    assert [one["type"] for one in got] == ["welcome", "subscribed", "status"]
+
+
+async def test_a_batch_is_asked_for_and_given_up_for_the_whole_connection() -> None:
+    client = Client()
+    await client.ask({"type": "subscribe", "symbols": ["AAPL"], "batch": True})
+    client.publish("AAPL")
+    [array] = await client.got()
+
+    assert kinds(array) == [("market_data", 1)]  # type: ignore[arg-type]
+
+    await client.ask({"type": "subscribe", "symbols": ["AAPL"], "batch": False, "snapshot": False})
+    client.publish("AAPL")
+
+    assert kinds(await client.got()) == [("market_data", 2)]
+
+
+async def test_a_user_holds_no_more_connections_than_allowed() -> None:
+    client = Client(authenticate={"secret": "alice"}.get, max_user_connections=1)
+    await client.ask({"type": "auth", "token": "secret"})
+    other = Connection(WireFormat.JSON, 1_000_000)
+    session = Session(client.hub, other, client.rules)
+    session.open()
+    session.handle('{"type":"auth","token":"secret"}')
+    answer = [json.loads(frame) for frame in await other.take()][-1]
+
+    assert answer["code"] == 406
+    assert other.user is None
+
+    client.session.close()
+    session.handle('{"type":"auth","token":"secret"}')
+
+    assert other.user == "alice"
+
+
 async def test_nothing_but_ping_works_before_authentication() -> None:
     client = Client(authenticate={"secret": "alice"}.get)
     welcome = (await client.got())[0]
@@ -202,7 +296,7 @@ async def test_nothing_but_ping_works_before_authentication() -> None:
     assert refused["code"] == 401
     assert '"type":"auth"' in refused["message"]
     assert pong["type"] == "pong"
-    assert client.connection.patterns == set()
+    assert not client.connection.patterns
 
 
 async def test_a_known_key_opens_the_stream_and_a_second_one_is_refused() -> None:
@@ -224,6 +318,7 @@ async def test_a_known_key_opens_the_stream_and_a_second_one_is_refused() -> Non
     [
         ("e1", 5, True, [], None),
         ("e1", 4, True, [5], None),
+        ("e1", 3, True, [4, 5], None),
         ("e1", 2, False, [5], 2),
         ("e0", 99, False, [5], 4),
     ],
@@ -231,7 +326,7 @@ async def test_a_known_key_opens_the_stream_and_a_second_one_is_refused() -> Non
 async def test_resuming_recovers_all_or_says_what_is_lost(
     epoch: str, sequence: int, recovered: bool, sequences: list[int], dropped: int | None
 ) -> None:
-    client = Client()
+    client = Client(ring_count=2)
     for _ in range(5):
         client.publish("AAPL")
     point = {"epoch": epoch, "sequence": sequence}

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from typing import Annotated, Any
 
-from litestar import WebSocket, get, websocket
+from litestar import Request, WebSocket, get, websocket
+from litestar.connection import ASGIConnection
 from litestar.exceptions import WebSocketDisconnect
 from litestar.handlers import HTTPRouteHandler, WebsocketRouteHandler
-from litestar.params import QueryParameter
+from litestar.params import HeaderParameter, QueryParameter
 from litestar.response import Stream
 from loguru import logger
-from msgspec.json import encode
 
 from tickloom import __version__
+from tickloom.api.events import read_event_id, write_events
 from tickloom.api.problems import may_fail
+from tickloom.api.room import Room
 from tickloom.errors import (
     RequestError,
     TickloomError,
@@ -26,12 +29,14 @@ from tickloom.errors import (
 from tickloom.manager import MarketDataManager
 from tickloom.model import is_glob, parse_glob
 from tickloom.security import KeyRing
-from tickloom.stream import Connection, Session, SessionRules, WireFormat
+from tickloom.stream import Connection, Session, SessionRules, Stalled, WireFormat
+from tickloom.stream.outlet import Outlet
 from tickloom.stream.protocol import Failure
-from tickloom.stream.transport import ABORT
+from tickloom.stream.transport import OUTLET
 
 PATHS = ["/", "/ws", "/api/v1/market-data/stream"]
 _KEEP_ALIVE_S = 15.0
+_LOOK_S = 1.0
 _BAD_REQUEST, _UNAUTHENTICATED, _SLOW, _TOO_MANY = 4400, 4401, 4408, 4429
 
 
@@ -43,9 +48,31 @@ class StreamServer:
         self._ring = ring
         self._hub = manager.stream_manager.hub
         self._limits = manager.settings.stream
+        self._room = Room(self._limits)
+        self._stalled = Stalled(manager.clock, self._limits.write_timeout_s)
+        self._rules = self._make_rules()
+        self._looking: asyncio.Task[None] | None = None
         self.closing = asyncio.Event()
 
-    def _rules(self) -> SessionRules:
+    def start(self) -> None:
+        """Begin to look for clients that read nothing."""
+        self._looking = asyncio.create_task(self._look(), name="look for stalled clients")
+
+    async def stop(self) -> None:
+        """End the responses that have no end of their own; calling it twice is allowed."""
+        self.closing.set()
+        self._hub.flush()
+        looking, self._looking = self._looking, None
+        if looking is not None:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
+
+    async def _look(self) -> None:
+        while True:
+            await self._manager.clock.sleep(min(_LOOK_S, self._limits.write_timeout_s / 4))
+            self._stalled.check(self._hub.connections)
+
+    def _make_rules(self) -> SessionRules:
         manager = self._manager
         return SessionRules(
             server=f"tickloom {__version__}",
@@ -55,6 +82,7 @@ class StreamServer:
             refuse=self._refusal,
             troubles=manager.stream_manager.feeds.troubles,
             authenticate=self._ring.user_of if self._ring.required else None,
+            max_user_connections=self._limits.max_connections_per_user,
             max_symbols=self._limits.max_symbols,
             max_message_bytes=self._limits.max_message_bytes,
             messages_per_s=self._limits.messages_per_s,
@@ -67,39 +95,45 @@ class StreamServer:
             return error
         return self._manager.stream_manager.feeds.refusal(symbol)
 
-    def check_room(self) -> None:
-        """Refuse a connection beyond the most.
-
-        Raises:
-            TooManyConnections: There are ``stream.max_connections`` already.
-        """
-        if len(self._hub.connections) >= self._limits.max_connections:
-            raise TooManyConnections(
-                "the server holds as many connections as it may",
-                expected=f"at most {self._limits.max_connections}",
-            )
-
     async def serve(self, socket: WebSocket[Any, Any, Any]) -> None:
         """Serve one WebSocket until either side ends it."""
         await socket.accept()
         try:
             form = _format(socket.query_params.get("format", WireFormat.JSON))
-            self.check_room()
+            with self._room.enter(_address_of(socket)):
+                await self._serve(socket, form)
         except RequestError as error:
             code = _TOO_MANY if isinstance(error, TooManyConnections) else _BAD_REQUEST
             await _send(socket, WireFormat.JSON, _failure(error))
             await socket.close(code=code, reason=error.code)
-            return
-        connection = Connection(form, self._limits.buffer_bytes)
+
+    async def _serve(self, socket: WebSocket[Any, Any, Any], form: WireFormat) -> None:
+        connection = self._connect(form)
         user = self._ring.user_of_headers(socket.headers) if self._ring.required else None
-        session = Session(self._hub, connection, self._rules(), user)
+        session = Session(self._hub, connection, self._rules, user)
+        extensions: dict[str, Any] = socket.scope.get("extensions") or {}
+        outlet: Outlet | None = extensions.get(OUTLET)
         session.open()
+        try:
+            if outlet is not None:
+                connection.use(outlet)
+                await self._read(socket, session, connection)
+            else:
+                await self._read_and_write(socket, session, connection)
+        finally:
+            session.close()
+
+    def _connect(self, form: WireFormat) -> Connection:
+        return Connection(form, self._limits.buffer_bytes, clock=self._manager.clock)
+
+    async def _read_and_write(
+        self, socket: WebSocket[Any, Any, Any], session: Session, connection: Connection
+    ) -> None:
         reader = asyncio.create_task(self._read(socket, session, connection), name="stream reader")
         writer = asyncio.create_task(self._write(socket, connection), name="stream writer")
         try:
             await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            session.close()
             for task in (reader, writer):
                 task.cancel()
             for ended in await asyncio.gather(reader, writer, return_exceptions=True):
@@ -131,11 +165,7 @@ class StreamServer:
                     for frame in frames:
                         await _send_frame(socket, connection.form, frame)
         except TimeoutError:
-            extensions: dict[str, Any] = socket.scope.get("extensions") or {}
-            if ABORT in extensions:
-                extensions[ABORT]()
-                return
-            # Another server's: the close frame waits behind what the client does not read.
+            # The close frame waits behind what the client does not read.
             async with asyncio.timeout(1):
                 await socket.close(code=_SLOW, reason="too slow")
 
@@ -156,38 +186,44 @@ class StreamServer:
             if not is_glob(pattern):
                 self._manager.router.candidates(pattern)
 
-    def events(self, patterns: list[str]) -> AsyncIterator[bytes]:
+    def events(self, patterns: list[str], address: str, last_id: str) -> AsyncIterator[bytes]:
         """Subscribe for Server-Sent Events and return the body.
+
+        Args:
+            patterns: Canonical.
+            address: The client's.
+            last_id: The id of the last event that it has seen; empty = none.
 
         Raises:
             TooManyConnections: The server is full.
         """
-        self.check_room()
-        connection = Connection(WireFormat.JSON, self._limits.buffer_bytes)
-        session = Session(self._hub, connection, self._rules(), user="")
+        stack = ExitStack()
+        stack.enter_context(self._room.enter(address))
+        connection = self._connect(WireFormat.JSON)
+        session = Session(self._hub, connection, self._rules, user="")
         session.open()
-        request = {"type": "subscribe", "symbols": patterns}
-        session.handle(encode(request).decode())
-        return self._events(connection, session)
+        stack.callback(session.close)
+        session.subscribe_after(patterns, *read_event_id(last_id))
+        return self._events(connection, stack)
 
-    async def _events(self, connection: Connection, session: Session) -> AsyncIterator[bytes]:
+    async def _events(self, connection: Connection, stack: ExitStack) -> AsyncIterator[bytes]:
         closing = asyncio.create_task(self.closing.wait(), name="stream events end")
-        try:
-            while not self.closing.is_set():
-                taking = asyncio.create_task(connection.take(), name="stream events")
-                try:
-                    await asyncio.wait(
-                        {taking, closing},
-                        timeout=_KEEP_ALIVE_S,
-                        return_when=asyncio.FIRST_COMPLETED,
-                    )
-                    frames = taking.result() if taking.done() else []
-                finally:
-                    taking.cancel()
-                yield b"".join(b"data: " + frame + b"\n\n" for frame in frames) or b": idle\n\n"
-        finally:
-            closing.cancel()
-            session.close()
+        with stack:
+            try:
+                while not self.closing.is_set():
+                    taking = asyncio.create_task(connection.take_messages(), name="stream events")
+                    try:
+                        await asyncio.wait(
+                            {taking, closing},
+                            timeout=_KEEP_ALIVE_S,
+                            return_when=asyncio.FIRST_COMPLETED,
+                        )
+                        messages = taking.result() if taking.done() else []
+                    finally:
+                        taking.cancel()
+                    yield write_events(messages, self._hub.epoch) or b": idle\n\n"
+            finally:
+                closing.cancel()
 
 
 def stream_routes(server: StreamServer) -> list[WebsocketRouteHandler]:
@@ -216,12 +252,21 @@ def event_routes(server: StreamServer) -> list[HTTPRouteHandler]:
         symbols: Annotated[
             str, QueryParameter(description="Symbols and patterns with commas between: AAPL,SIM.*")
         ],
+        request: Request[Any, Any, Any],
+        last_event_id: Annotated[
+            str,
+            HeaderParameter(
+                name="Last-Event-ID", description="Of the last event seen; browsers send it."
+            ),
+        ] = "",
     ) -> Stream:
         patterns = [parse_glob(text.strip()) for text in symbols.split(",")]
         server.check_servable(patterns)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return Stream(
-            server.events(patterns), media_type="text/event-stream; charset=utf-8", headers=headers
+            server.events(patterns, _address_of(request), last_event_id),
+            media_type="text/event-stream; charset=utf-8",
+            headers=headers,
         )
 
     return [events]
@@ -231,6 +276,10 @@ def _report(ended: object) -> None:
     # A client that leaves in the middle of a send is the client's affair; anything else is ours.
     if isinstance(ended, Exception) and not isinstance(ended, WebSocketDisconnect | OSError):
         logger.opt(exception=ended).error("a stream connection failed")
+
+
+def _address_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+    return connection.client.host if connection.client is not None else ""
 
 
 def _format(text: str) -> WireFormat:

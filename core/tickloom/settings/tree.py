@@ -115,7 +115,11 @@ class RingSettings(_Table, frozen=True):
     """``stream.ring``: how much of each symbol's past can be resumed."""
 
     count: Count = 10_000
+    """Most ticks of one symbol."""
+    max_bytes: Annotated[int, Meta(ge=0)] = 67_108_864
+    """Most bytes of all symbols together, about."""
     age_s: Seconds = 300.0
+    """Seconds after which a tick is forgotten."""
 
 
 class StreamSettings(_Table, frozen=True):
@@ -132,6 +136,10 @@ class StreamSettings(_Table, frozen=True):
     """Longest message from a client."""
     max_connections: Count = 10_000
     """Most connections of this process."""
+    max_connections_per_address: Count = 10_000
+    """Most connections from one address; behind a proxy all have the same."""
+    max_connections_per_user: Count = 1_000
+    """Most connections with one key, where keys are asked for."""
     messages_per_s: Count = 100
     """Most messages a second from one client."""
     auth_timeout_s: PositiveSeconds = 10.0

@@ -3,16 +3,21 @@
 from tickloom.stream.connection import Connection
 from tickloom.stream.demand import Demand
 from tickloom.stream.hub import Hub
+from tickloom.stream.item import WireFormat
 from tickloom.stream.protocol import Status, StatusState
+from tickloom.stream.ring import Ring
 from tickloom.stream.session import Session, SessionRules
-from tickloom.stream.tick import Tick, WireFormat
+from tickloom.stream.stalled import Stalled
+from tickloom.stream.tick import Tick
 
 __all__ = [
     "Connection",
     "Demand",
     "Hub",
+    "Ring",
     "Session",
     "SessionRules",
+    "Stalled",
     "Status",
     "StatusState",
     "Tick",

@@ -1,150 +1,274 @@
-"""What waits for one client, and for how long it may."""
+"""One client of the stream: what it wants, what waits for it, and how it goes out."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
-from tickloom.model import Quote, is_glob, matches
+from tickloom.clock import Clock
+from tickloom.model import Quote
+from tickloom.stream.backlog import Backlog, Waiting
+from tickloom.stream.item import Item, WireFormat
+from tickloom.stream.outlet import Joiner, Outlet
+from tickloom.stream.pace import Pace
 from tickloom.stream.protocol import Gap
-from tickloom.stream.tick import Tick, WireFormat
+from tickloom.stream.tick import Tick
+from tickloom.stream.wanted import Wanted
 
-_TICK_OVERHEAD = 64
+Message: TypeAlias = tuple[bytes, int | None]
+"""An encoded message, and the position of its newest item; ``None`` = it has none."""
+
 _MAX_CONTROLS = 64
 
 
 class Connection:
-    """The byte-bounded buffer between the hub and one client.
+    """What stands between the hub and one client.
 
-    While the client keeps up every tick passes in order. When the buffer is full it keeps the
-    newest tick of each symbol, counts what it left out and tells it with a ``gap`` message before
-    that symbol's next tick.
+    The hub appends items to ``pending`` and calls :meth:`flush`. From there they go into the
+    client's outlet at once; where it takes no more, or there is none, they wait in a byte-bounded
+    backlog, and whoever serves the client calls :meth:`take`.
 
     Args:
         form: How the client wants its messages.
-        max_bytes: Most bytes of ticks that wait.
+        max_bytes: Most bytes of items that wait.
+        batch: Items that go out together go as one array.
+        clock: For intervals; ``None`` = the client may not ask for any.
     """
 
-    def __init__(self, form: WireFormat, max_bytes: int) -> None:
+    __slots__ = (
+        "_backlog", "_batch", "_clock", "_controls", "_direct", "_is_plain", "_outlet", "_pace",
+        "_taken", "_wake", "_wanted", "delivered", "form", "pending", "user",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        form: WireFormat,
+        max_bytes: int,
+        *,
+        batch: bool = False,
+        clock: Clock | None = None,
+    ) -> None:
         self.form = form
-        self.patterns: set[str] = set()
         self.user: str | None = None
-        self.dropped = 0
         self.delivered = 0
-        self._max_bytes = max_bytes
-        self._ticks: deque[tuple[Tick, bytes]] = deque()
-        self._newest: dict[str, tuple[Tick, bytes]] = {}
-        self._bytes = 0
+        self.pending: list[Item] = []
+        self._wanted = Wanted()
+        self._batch = batch
+        self._clock = clock
+        self._is_plain = not batch
+        # True while items need nothing but to be written.
+        self._direct = False
+        self._pace: Pace | None = None
+        self._outlet: Outlet | None = None
+        self._backlog = Backlog(form, max_bytes)
         self._controls: deque[bytes] = deque()
-        self._gaps: dict[str, Gap] = {}
-        self._wake = asyncio.Event()
-        self._taken = asyncio.Event()
+        # Made by those who wait: most connections have an outlet and nobody ever does.
+        self._wake: asyncio.Event | None = None
+        self._taken: asyncio.Event | None = None
+
+    @property
+    def patterns(self) -> Wanted:
+        """The symbols and patterns that the client wants; the hub changes them."""
+        return self._wanted
 
     @property
     def waiting_bytes(self) -> int:
-        """Bytes of ticks that wait for the client."""
-        return self._bytes
+        """Bytes of items that wait for the client."""
+        return self._backlog.waiting_bytes
 
-    def offer(self, tick: Tick) -> None:
-        """Take a tick for the client; never waits and never fails."""
-        data = tick.encoded(self.form)
-        if self._newest:
-            self._replace(tick, data)
-        else:
-            self._ticks.append((tick, data))
-            self._bytes += len(data) + _TICK_OVERHEAD
-            if self._bytes > self._max_bytes:
-                self._conflate()
-        self._wake.set()
+    @property
+    def dropped(self) -> int:
+        """Items that were left out because the client was too slow."""
+        return self._backlog.dropped
+
+    @property
+    def outlet(self) -> Outlet | None:
+        """The client's socket, ``None`` where somebody calls :meth:`take`."""
+        return self._outlet
+
+    def use(self, outlet: Outlet) -> None:
+        """Write to ``outlet`` from now on."""
+        self._outlet = outlet
+        outlet.on_writable = self._release
+        self._release()
+
+    def set_batch(self, *, batch: bool) -> None:
+        """Send items that go out together as one array, or no longer."""
+        self._batch = batch
+        self.changed()
+
+    def changed(self) -> None:
+        """Take note that the wishes changed."""
+        self._is_plain = not self._batch and self._wanted.is_plain
+        self._settle()
+
+    def _settle(self) -> None:
+        self._direct = (
+            self._is_plain and self._outlet is not None and not self._controls and not self._backlog
+        )
+
+    def wants(self, symbol: str) -> bool:
+        """True where the client named the symbol, or a pattern that it fits."""
+        return self._wanted.wish_for(symbol) is not None
+
+    def offer(self, item: Item) -> None:
+        """Take an item for this client alone; it goes out with the next flush."""
+        self.pending.append(item)
+
+    def replay(self, items: Sequence[Item]) -> None:
+        """Send items of the past before those that come from now on; none of them is left out."""
+        self._absorb()
+        self._backlog.replay(items)
+        self._release()
+
+    def tell(self, gap: Gap) -> None:
+        """Tell that items of a symbol are missing, before the next of them."""
+        self._absorb()
+        self._backlog.tell(gap, gap.symbol)
+        self._settle()
 
     def send(self, message: Any) -> None:
-        """Take an answer or notice; these go out before waiting ticks and are never left out.
+        """Send an answer or notice; these go out before waiting items and are never left out.
 
         Their number is bounded by what the client asks: it is not read from while it is behind.
         """
         self._controls.append(self.form.encoded(message))
-        if len(self._controls) > _MAX_CONTROLS:
+        if self._taken is not None and len(self._controls) > _MAX_CONTROLS:
             self._taken.clear()
-        self._wake.set()
+        self._release()
 
     async def caught_up(self) -> None:
         """Wait while more answers wait for the client than one that reads would let pile up."""
         if len(self._controls) > _MAX_CONTROLS:
+            if self._taken is None:
+                self._taken = asyncio.Event()
             await self._taken.wait()
 
-    def forget(self) -> None:
-        """Remove waiting ticks and gaps of symbols that the client no longer wants."""
-        self._ticks = deque(item for item in self._ticks if self.wants(item[0].quote.symbol))
-        self._newest = {symbol: item for symbol, item in self._newest.items() if self.wants(symbol)}
-        waiting = (*self._ticks, *self._newest.values())
-        self._bytes = sum(len(data) + _TICK_OVERHEAD for _, data in waiting)
-        self._gaps = {symbol: gap for symbol, gap in self._gaps.items() if self.wants(symbol)}
+    def flush(self, joiner: Joiner) -> None:
+        """Send what is pending; never waits and never fails."""
+        items = self.pending
+        if not items:
+            return
+        outlet = self._outlet
+        if self._direct and outlet is not None and outlet.writable:
+            if items == joiner.items and self.form is joiner.form:
+                outlet.write(joiner.data)
+            else:
+                outlet.write(joiner.join(items, self.form))
+            self.delivered += len(items)
+            items.clear()
+            return
+        self._absorb()
+        self._release()
 
-    def wants(self, symbol: str) -> bool:
-        """True where the client named the symbol, or a pattern that it fits."""
-        return symbol in self.patterns or any(
-            is_glob(pattern) and matches(symbol, pattern) for pattern in self.patterns
-        )
+    def forget(self) -> None:
+        """Remove waiting items and gaps of symbols that the client no longer wants."""
+        self.pending[:] = [item for item in self.pending if self.wants(item.symbol)]
+        self._backlog.forget(self.wants)
+
+    def close(self) -> None:
+        """Let go of all that waits; calling it twice is allowed."""
+        self.pending.clear()
+        self._backlog.forget(lambda _: False)
+        if self._pace is not None:
+            self._pace.close()
+        if self._outlet is not None:
+            self._outlet.on_writable = None
 
     async def take(self) -> list[bytes]:
-        """Wait until something is there and return all of it, in the order to send."""
-        await self._wake.wait()
-        self._wake.clear()
-        frames = list(self._controls)
-        self._controls.clear()
-        self._taken.set()
-        for tick, data in self._take_ticks():
-            gap = self._gaps.pop(tick.quote.symbol, None) if self._gaps else None
-            if gap is not None:
-                frames.append(self.form.encoded(gap))
-            frames.append(data)
-        frames.extend(self.form.encoded(gap) for gap in self._gaps.values())
-        self._gaps.clear()
-        return frames
+        """Wait until something is there and return all of it, encoded, in the order to send."""
+        return [data for data, _ in await self.take_messages()]
+
+    async def take_messages(self) -> list[Message]:
+        """Wait until something is there and return all of it in the order to send."""
+        await self._until(lambda: bool(self._controls or self._backlog))
+        return self._messages()
 
     async def take_quotes(self) -> list[Quote]:
         """Wait for quotes and return them; for a listener in this process, which needs no bytes."""
-        while not (self._ticks or self._newest):
-            await self._wake.wait()
-            self._wake.clear()
+        quotes: list[Quote] = []
+        while not quotes:
+            await self._until(lambda: bool(self._backlog))
             self._controls.clear()
-        self._gaps.clear()
-        return [tick.quote for tick, _ in self._take_ticks()]
+            found = self._backlog.take()
+            ticks = [one[0] for one in found if not isinstance(one, Gap)]
+            quotes = [tick.quote for tick in ticks if isinstance(tick, Tick)]
+            self.delivered += len(quotes)
+        return quotes
 
-    def _conflate(self) -> None:
-        # From here until the client takes what waits, each symbol has one place, its newest tick.
-        waiting, self._ticks, self._bytes = self._ticks, deque(), 0
-        for tick, data in waiting:
-            self._replace(tick, data)
+    async def _until(self, is_there: Callable[[], bool]) -> None:
+        self._absorb()
+        while not is_there():
+            if self._wake is None:
+                self._wake = asyncio.Event()
+            self._wake.clear()
+            await self._wake.wait()
+            self._absorb()
 
-    def _replace(self, tick: Tick, data: bytes) -> None:
-        newest = self._newest
-        old = newest.pop(tick.quote.symbol, None)
-        if old is not None:
-            self._bytes -= len(old[1]) + _TICK_OVERHEAD
-            self._drop(old[0])
-        newest[tick.quote.symbol] = (tick, data)
-        self._bytes += len(data) + _TICK_OVERHEAD
-        # Many symbols may not fit even with one tick each.
-        while self._bytes > self._max_bytes and len(newest) > 1:
-            left, left_data = newest.pop(next(iter(newest)))
-            self._bytes -= len(left_data) + _TICK_OVERHEAD
-            self._drop(left)
+    def _absorb(self) -> None:
+        items = self.pending
+        if self._is_plain:
+            for item in items:
+                self._backlog.put(item)
+        else:
+            for item in items:
+                self._take_at_its_pace(item)
+        items.clear()
 
-    def _take_ticks(self) -> list[tuple[Tick, bytes]]:
-        ticks = [*self._newest.values(), *self._ticks]
-        self._newest.clear()
-        self._ticks.clear()
-        self._bytes = 0
-        self.delivered += len(ticks)
-        return ticks
+    def _take_at_its_pace(self, item: Item) -> None:
+        wish = self._wanted.wish_for(item.symbol)
+        waiting: Waiting | None = (item, 0)
+        if wish is not None and wish.interval_s and item.is_conflatable:
+            if self._pace is None:
+                assert self._clock is not None  # noqa: S101 - whoever takes wishes gives a clock
+                self._pace = Pace(self._clock, self._pace_is_due)
+            waiting = self._pace.put(item, wish.interval_s)
+        if waiting is not None:
+            self._backlog.put(*waiting)
 
-    def _drop(self, tick: Tick) -> None:
-        quote = tick.quote
-        earlier = self._gaps.get(quote.symbol)
-        dropped = 1 + (earlier.dropped if earlier else 0)
-        self._gaps[quote.symbol] = Gap(
-            symbol=quote.symbol, dropped=dropped, last_sequence=quote.sequence
-        )
-        self.dropped += 1
+    def _pace_is_due(self) -> None:
+        assert self._pace is not None  # noqa: S101 - it calls this
+        for waiting in self._pace.take(self._interval_of):
+            self._backlog.put(*waiting)
+        self._release()
+
+    def _interval_of(self, symbol: str) -> float | None:
+        wish = self._wanted.wish_for(symbol)
+        return wish.interval_s if wish is not None else None
+
+    def _release(self) -> None:
+        outlet = self._outlet
+        if outlet is None:
+            if self._wake is not None:
+                self._wake.set()
+            return
+        form = self.form
+        # By pieces, so that what the socket does not take stays here, where it is bounded.
+        while outlet.writable and (self._controls or self._backlog):
+            outlet.write(b"".join([form.framed(data) for data, _ in self._messages()]))
+        self._settle()
+
+    def _messages(self) -> list[Message]:
+        messages: list[Message] = [(data, None) for data in self._controls]
+        self._controls.clear()
+        if self._taken is not None:
+            self._taken.set()
+        items: list[Message] = []
+        for one in self._backlog.take():
+            if isinstance(one, Gap):
+                items.append((self.form.encoded(one), None))
+            else:
+                self.delivered += 1
+                items.append((self._encoded(*one), one[0].position))
+        if self._batch and items:
+            positions = [position for _, position in items if position is not None]
+            array = self.form.joined([data for data, _ in items])
+            items = [(array, max(positions, default=None))]
+        return messages + items
+
+    def _encoded(self, item: Item, skipped: int) -> bytes:
+        wish = None if self._is_plain else self._wanted.wish_for(item.symbol)
+        fields = wish.fields if wish is not None and isinstance(item, Tick) else None
+        return item.encoded(self.form, skipped, fields)

@@ -2,17 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import asyncio
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
+from loguru import logger
 from msgspec.structs import replace
 
+from tickloom.clock import Cancellable, Clock
 from tickloom.model import Quote, is_glob, matches
 from tickloom.stream.connection import Connection
 from tickloom.stream.demand import Demand
+from tickloom.stream.item import Item
+from tickloom.stream.outlet import Joiner
 from tickloom.stream.protocol import Failure, Status, StatusState
+from tickloom.stream.ring import Ring
 from tickloom.stream.tick import Tick
+from tickloom.stream.wanted import PLAIN, QUOTES, Wish
+
+# Items wait for the end of the loop's turn, so that what comes together goes out together.
+_MOST_UNFLUSHED = 512
+
+
+class _Audience:
+    """Who receives the items of one symbol and channel."""
+
+    __slots__ = ("members", "puts")
+
+    def __init__(self, members: set[Connection]) -> None:
+        self.members = members
+        self.puts = tuple(member.pending.append for member in members)
+
+
+class _Table:
+    """Who wants which symbols of one channel."""
+
+    def __init__(self) -> None:
+        self.symbols: dict[str, set[Connection]] = {}
+        self.globs: dict[str, set[Connection]] = {}
+        self._audiences: dict[str, _Audience] = {}
+
+    def add(self, pattern: str, connection: Connection) -> None:
+        table = self.globs if is_glob(pattern) else self.symbols
+        table.setdefault(pattern, set()).add(connection)
+        self._changed(pattern)
+
+    def remove(self, pattern: str, connection: Connection) -> None:
+        table = self.globs if is_glob(pattern) else self.symbols
+        holders = table[pattern]
+        holders.discard(connection)
+        if not holders:
+            del table[pattern]
+        self._changed(pattern)
+
+    def audience(self, symbol: str) -> _Audience:
+        # Matching every pattern at every tick would let one client with many slow all others.
+        found = self._audiences.get(symbol)
+        if found is None:
+            members = set(self.symbols.get(symbol, ()))
+            for pattern, connections in self.globs.items():
+                if matches(symbol, pattern):
+                    members |= connections
+            found = self._audiences[symbol] = _Audience(members)
+        return found
+
+    def _changed(self, pattern: str) -> None:
+        if is_glob(pattern):
+            self._audiences.clear()
+        else:
+            self._audiences.pop(pattern, None)
 
 
 class Hub:
@@ -22,21 +81,37 @@ class Hub:
 
     Args:
         epoch: Names this run of the numbering.
-        demand: Told which symbols are streamed.
+        demand: Told which symbols are wanted.
+        ring: Keeps what can be resumed; ``None`` = nothing can.
+        clock: For the flush interval; ``None`` = there is none.
+        flush_interval_s: Items are joined for so long; 0 = for the turn of the event loop.
     """
 
-    def __init__(self, epoch: str, demand: Demand) -> None:
+    def __init__(
+        self,
+        epoch: str,
+        demand: Demand,
+        ring: Ring | None = None,
+        clock: Clock | None = None,
+        flush_interval_s: float = 0.0,
+    ) -> None:
         self.epoch = epoch
         self.connections: set[Connection] = set()
         self.published = 0
-        self.delivered = 0
-        self.dropped = 0
         self.total_connections = 0
+        self._delivered = 0
+        self._dropped = 0
         self._demand = demand
+        self._ring = ring
+        self._clock = clock
+        self._flush_interval_s = flush_interval_s
         self._sequences: dict[str, int] = {}
-        self._subscribers: dict[str, set[Connection]] = {}
-        self._globs: dict[str, set[Connection]] = {}
-        self._matched: dict[str, set[Connection]] = {}
+        self._newest: dict[str, Tick] = {}
+        self._tables: dict[str, _Table] = {QUOTES: _Table()}
+        self._quotes = self._tables[QUOTES]
+        self._dirty: set[_Audience] = set()
+        self._unflushed = 0
+        self._flushing: Cancellable | None = None
 
     def number(self, quote: Quote) -> Quote:
         """Return the quote with the next sequence number of its symbol."""
@@ -46,32 +121,76 @@ class Hub:
 
     def publish(self, quote: Quote) -> None:
         """Hand a numbered quote to every connection that wants its symbol, each once."""
+        self.relay(quote, self.epoch)
+
+    def relay(self, quote: Quote, epoch: str) -> None:
+        """Do the same with a quote that was numbered in another epoch."""
         self.published += 1
-        receivers = self._receivers(quote.symbol)
-        if not receivers:
+        tick = self._newest[quote.symbol] = Tick(quote, epoch, self.published)
+        if self._ring is not None:
+            self._ring.put(tick)
+        self._offer(self._quotes.audience(quote.symbol), tick)
+
+    def publish_item(self, item: Item, channel: str) -> None:
+        """Hand an item of another channel to every connection that wants it."""
+        table = self._tables.get(channel)
+        if table is not None:
+            self._offer(table.audience(item.symbol), item)
+
+    def _offer(self, audience: _Audience, item: Item) -> None:
+        if not audience.puts:
             return
-        tick = Tick(quote, self.epoch)
-        for connection in receivers:
-            connection.offer(tick)
+        for put in audience.puts:
+            put(item)
+        self._dirty.add(audience)
+        self._unflushed += 1
+        if self._unflushed >= _MOST_UNFLUSHED:
+            self.flush()
+        elif self._flushing is None:
+            if self._flush_interval_s and self._clock is not None:
+                self._flushing = self._clock.call_later(self._flush_interval_s, self.flush)
+            else:
+                self._flushing = asyncio.get_running_loop().call_soon(self.flush)
 
-    def _receivers(self, symbol: str) -> Collection[Connection]:
-        if not self._globs:
-            return self._subscribers.get(symbol, ())
-        # Matching every pattern at every tick would let one client with many slow all others.
-        receivers = self._matched.get(symbol)
-        if receivers is None:
-            receivers = set(self._subscribers.get(symbol, ()))
-            for pattern, connections in self._globs.items():
-                if matches(symbol, pattern):
-                    receivers |= connections
-            self._matched[symbol] = receivers
-        return receivers
-
-    def _changed(self, pattern: str) -> None:
-        if is_glob(pattern):
-            self._matched.clear()
+    def flush(self) -> None:
+        """Send all that was published and is still held back to be joined."""
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
+        dirty, self._dirty = self._dirty, set()
+        self._unflushed = 0
+        members: Iterable[Connection]
+        if len(dirty) == 1:
+            members = next(iter(dirty)).members
         else:
-            self._matched.pop(pattern, None)
+            members = set().union(*(audience.members for audience in dirty))
+        joiner = Joiner()
+        for connection in members:
+            try:
+                connection.flush(joiner)
+            except Exception as error:  # noqa: BLE001 - one client's trouble is not another's
+                logger.opt(exception=error).error("a client could not be written to")
+                connection.pending.clear()
+
+    def newest(self, symbol: str) -> Tick | None:
+        """Return the last tick of a symbol, ``None`` where there was none."""
+        return self._newest.get(symbol)
+
+    def missed(self, symbol: str, epoch: str, sequence: int) -> list[Tick] | None:
+        """Return all ticks of a symbol after one that a client has seen; ``None`` = not known."""
+        newest = self._newest.get(symbol)
+        if newest is None or newest.epoch != epoch or sequence > newest.sequence:
+            return None
+        if sequence >= newest.sequence - 1:
+            return [newest] if sequence < newest.sequence else []
+        return self._ring.since(symbol, epoch, sequence) if self._ring is not None else None
+
+    def missed_after(self, symbol: str, position: int) -> list[Tick] | None:
+        """Return all ticks of a symbol after a position of this process; ``None`` = not known."""
+        newest = self._newest.get(symbol)
+        if newest is None or newest.position <= position:
+            return []
+        return self._ring.after(symbol, position) if self._ring is not None else None
 
     def attach(self, connection: Connection) -> None:
         """Begin to count a connection."""
@@ -85,31 +204,41 @@ class Hub:
         for pattern in list(connection.patterns):
             self.unsubscribe(connection, pattern)
         self.connections.discard(connection)
-        self.delivered += connection.delivered
-        self.dropped += connection.dropped
+        connection.close()
+        self._delivered += connection.delivered
+        self._dropped += connection.dropped
 
-    def subscribe(self, connection: Connection, pattern: str) -> None:
-        """Add a symbol or pattern to what a connection wants; doing so again changes nothing."""
-        if pattern in connection.patterns:
+    def subscribe(self, connection: Connection, pattern: str, wish: Wish = PLAIN) -> None:
+        """Add a symbol or pattern to what a connection wants, or change how it is wanted."""
+        before = connection.patterns.get(pattern)
+        if before == wish:
             return
-        connection.patterns.add(pattern)
-        table = self._globs if is_glob(pattern) else self._subscribers
-        table.setdefault(pattern, set()).add(connection)
-        self._changed(pattern)
-        self._demand.acquire(pattern)
+        if before is None:
+            self._demand.acquire(pattern)
+        else:
+            self._leave(connection, pattern, before)
+        connection.patterns.put(pattern, wish)
+        connection.changed()
+        for channel in wish.channels:
+            self._tables.setdefault(channel, _Table()).add(pattern, connection)
+            if channel != QUOTES:
+                self._demand.acquire_channel(channel, pattern)
 
     def unsubscribe(self, connection: Connection, pattern: str) -> None:
         """Remove a symbol or pattern; what was not wanted is ignored."""
-        if pattern not in connection.patterns:
+        wish = connection.patterns.get(pattern)
+        if wish is None:
             return
-        connection.patterns.discard(pattern)
-        table = self._globs if is_glob(pattern) else self._subscribers
-        holders = table[pattern]
-        holders.discard(connection)
-        if not holders:
-            del table[pattern]
-        self._changed(pattern)
+        connection.patterns.drop(pattern)
+        connection.changed()
+        self._leave(connection, pattern, wish)
         self._demand.release(pattern)
+
+    def _leave(self, connection: Connection, pattern: str, wish: Wish) -> None:
+        for channel in wish.channels:
+            self._tables[channel].remove(pattern, connection)
+            if channel != QUOTES:
+                self._demand.release_channel(channel, pattern)
 
     def publish_status(
         self,
@@ -131,20 +260,18 @@ class Hub:
 
     def publish_failure(self, symbol: str, code: int, message: str) -> None:
         """Tell that a symbol has trouble to each connection that named it."""
-        for connection in self._subscribers.get(symbol, ()):
+        for connection in self._quotes.symbols.get(symbol, ()):
             connection.send(Failure(code=code, message=message, symbol=symbol))
 
     def stats(self) -> dict[str, Any]:
         """Return counts since the start; ``waiting_bytes`` is what clients have not taken yet."""
-        delivered = self.delivered + sum(one.delivered for one in self.connections)
-        dropped = self.dropped + sum(one.dropped for one in self.connections)
         return {
             "connected_clients": len(self.connections),
             "total_connections": self.total_connections,
             "subscriptions": sum(len(one.patterns) for one in self.connections),
-            "symbols": len(self._subscribers),
+            "symbols": len(self._quotes.symbols),
             "messages_published": self.published,
-            "messages_delivered": delivered,
-            "messages_dropped": dropped,
+            "messages_delivered": self._delivered + sum(one.delivered for one in self.connections),
+            "messages_dropped": self._dropped + sum(one.dropped for one in self.connections),
             "waiting_bytes": sum(one.waiting_bytes for one in self.connections),
         }

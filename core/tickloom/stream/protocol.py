@@ -96,13 +96,31 @@ class Subscribed(
     rejected: list[Rejected] = []
 
 
-class MarketData(Struct, frozen=True, kw_only=True, tag_field="type", tag="market_data"):
-    """One tick."""
+class MarketData(
+    Struct, frozen=True, kw_only=True, tag_field="type", tag="market_data", omit_defaults=True
+):
+    """One tick.
+
+    ``skipped`` counts the ticks before it that the receiver did without for its interval.
+    """
 
     symbol: str
     epoch: str
     sequence: int
     data: Quote
+    skipped: int = 0
+
+
+class PartialMarketData(
+    Struct, frozen=True, kw_only=True, tag_field="type", tag="market_data", omit_defaults=True
+):
+    """One tick for a receiver that wants some fields only; those without a value are left out."""
+
+    symbol: str
+    epoch: str
+    sequence: int
+    data: dict[str, Any]
+    skipped: int = 0
 
 
 class Status(Struct, frozen=True, kw_only=True, tag_field="type", tag="status", omit_defaults=True):
@@ -115,12 +133,16 @@ class Status(Struct, frozen=True, kw_only=True, tag_field="type", tag="status", 
     reason: str = ""
 
 
-class Gap(Struct, frozen=True, kw_only=True, tag_field="type", tag="gap"):
-    """Ticks of a symbol were left out; ``last_sequence`` is the newest of them."""
+class Gap(Struct, frozen=True, kw_only=True, tag_field="type", tag="gap", omit_defaults=True):
+    """Items of a symbol were left out; ``last_sequence`` is the newest of them.
+
+    ``channel`` is missing where they are quotes.
+    """
 
     symbol: str
     dropped: int
     last_sequence: int
+    channel: str | None = None
 
 
 class Pong(Struct, frozen=True, kw_only=True, tag_field="type", tag="pong", omit_defaults=True):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tickloom.clock import Clock
 from tickloom.errors import (
     AlreadyAuthenticated,
-    InvalidMessage,
     InvalidSymbol,
     MessageTooLarge,
     NotAllowed,
@@ -30,7 +30,6 @@ from tickloom.stream.protocol import (
     Authenticated,
     ClientMessage,
     Failure,
-    Gap,
     Ping,
     Pong,
     Rejected,
@@ -43,7 +42,9 @@ from tickloom.stream.protocol import (
     decode_client_message,
     message_id,
 )
+from tickloom.stream.subscribing import Past, check_options, read_wish
 from tickloom.stream.tick import Tick
+from tickloom.stream.wanted import QUOTES
 
 _CODES: dict[type[TickloomError], int] = {
     NotAuthenticated: 401,
@@ -57,7 +58,6 @@ _CODES: dict[type[TickloomError], int] = {
 }
 # Each is matched against every symbol; a client with real symbols needs few.
 MAX_PATTERNS = 50
-_PLANNED_OPTIONS = ("interval_ms", "batch", "fields")
 
 
 def stream_code(error: TickloomError) -> int:
@@ -74,12 +74,13 @@ class SessionRules(Struct, frozen=True, kw_only=True):
     Attributes:
         server: Name and version for ``welcome``.
         clock: For the limit of messages a second.
-        snapshot: The newest quote of a symbol, ``None`` = none yet.
+        snapshot: The newest quote of a symbol that was not published here, ``None`` = none.
         known: All symbols that have a newest quote.
         refuse: Why nobody can serve a symbol, ``None`` = somebody can.
         troubles: The state of each feed of these symbols that is not live.
         authenticate: The user of a key, ``None`` = unknown key. ``None`` instead of a function =
             no authentication.
+        max_user_connections: Most connections of one user.
         max_symbols: Most symbols and patterns of one connection.
         max_message_bytes: Longest message.
         messages_per_s: Most messages in one second.
@@ -92,6 +93,7 @@ class SessionRules(Struct, frozen=True, kw_only=True):
     refuse: Callable[[str], TickloomError | None]
     troubles: Callable[[Collection[str]], list[Status]]
     authenticate: Callable[[str], str | None] | None
+    max_user_connections: int
     max_symbols: int
     max_message_bytes: int
     messages_per_s: int
@@ -105,7 +107,12 @@ class Session:
         connection: Where answers go.
         rules: What the rest of the server says.
         user: Who the handshake already proved the client to be; ``None`` = not proved.
+
+    Raises:
+        TooManyConnections: The user has as many as it may.
     """
+
+    __slots__ = ("_connection", "_hub", "_in_window", "_rules", "_window_s")
 
     def __init__(
         self, hub: Hub, connection: Connection, rules: SessionRules, user: str | None = None
@@ -115,7 +122,8 @@ class Session:
         self._rules = rules
         self._window_s = 0.0
         self._in_window = 0
-        connection.user = user
+        if user is not None:
+            self._enter(user)
 
     @property
     def needs_authentication(self) -> bool:
@@ -133,6 +141,33 @@ class Session:
                 auth_required=self.needs_authentication,
             )
         )
+
+    def subscribe_after(self, patterns: list[str], epoch: str, position: int | None) -> None:
+        """Subscribe a client that can say nothing itself, such as one of Server-Sent Events.
+
+        Args:
+            patterns: Canonical symbols and patterns.
+            epoch: That of the last message it has seen.
+            position: Of the last message it has seen; ``None`` = it has seen none.
+        """
+        message = Subscribe(symbols=list(patterns), snapshot=position is None)
+        if position is None:
+            self._subscribe(message)
+            return
+        if epoch != self._hub.epoch:
+            # What it has seen was numbered by another process; it must learn that there is a hole.
+            lost = ResumePoint(epoch=epoch, sequence=0)
+            self._subscribe(
+                replace(message, resume=dict.fromkeys(self._symbols_of(patterns), lost))
+            )
+            return
+        self._subscribe(message)
+        pasts = []
+        for symbol in self._symbols_of(patterns):
+            missed = self._hub.missed_after(symbol, position)
+            point = ResumePoint(epoch=epoch, sequence=0)
+            pasts.append(Past(symbol, missed, self._hub.newest(symbol), point))
+        self._bring(pasts)
 
     def close(self) -> None:
         """Give back all that the client held; calling it twice is allowed."""
@@ -196,45 +231,71 @@ class Session:
         user = self._rules.authenticate(message.token)
         if user is None:
             raise NotAuthenticated("the key is not known")
-        self._connection.user = user
+        self._enter(user)
         self._connection.send(Authenticated(user=user))
 
+    def _enter(self, user: str) -> None:
+        if self._rules.authenticate is not None:
+            theirs = sum(one.user == user for one in self._hub.connections)
+            if theirs >= self._rules.max_user_connections:
+                raise TooManyConnections(
+                    f"the user {user} holds as many connections as it may",
+                    expected=f"at most {self._rules.max_user_connections}",
+                    fix="Close others first; one connection takes many symbols.",
+                )
+        self._connection.user = user
+
     def _subscribe(self, message: Subscribe) -> None:
-        self._check_options(message)
+        check_options(message)
+        connection = self._connection
         rejected = []
         added: list[str] = []
         for raw in message.symbols:
             try:
-                added.append(self._admit(raw))
+                pattern = self._admit(raw)
+                wish = read_wish(message, connection.patterns.get(pattern))
+                self._hub.subscribe(connection, pattern, wish)
+                added.append(pattern)
             except TickloomError as error:
                 rejected.append(_rejected(raw, error))
-        recovered = {}
+        if message.batch is not None:
+            connection.set_batch(batch=message.batch)
         resume = {symbol.upper(): point for symbol, point in message.resume.items()}
-        missed: list[tuple[Quote, ResumePoint | None]] = []
-        for symbol in self._symbols_of(added):
-            quote = self._rules.snapshot(symbol)
-            point = resume.get(symbol)
-            if point is not None:
-                recovered[symbol] = quote is not None and _is_next(point, quote, self._hub.epoch)
-            if quote is not None and (message.snapshot or point is not None):
-                missed.append((quote, point))
+        past = [self._past_of(symbol, resume.get(symbol)) for symbol in self._symbols_of(added)]
+        recovered = {one.symbol: one.is_whole for one in past if one.symbol in resume}
         self._tell_set(message.id, rejected, recovered)
         for status in self._rules.troubles(added):
-            self._connection.send(status)
-        for quote, point in missed:
-            self._send_snapshot(quote, point)
+            connection.send(status)
+        self._bring([one for one in past if one.symbol in resume or message.snapshot])
 
-    def _check_options(self, message: Subscribe) -> None:
-        if not message.symbols:
-            raise InvalidMessage(
-                "subscribe names no symbol", found=[], expected='"symbols":["AAPL"]'
-            )
-        for option in _PLANNED_OPTIONS:
-            if getattr(message, option) not in (None, False):
-                raise InvalidMessage(f"the option {option} is not offered by this server yet")
-        for channel in message.channels or ():
-            if channel not in {"quotes", "status"}:
-                raise InvalidMessage("unknown channel", found=channel, expected="quotes or status")
+    def _past_of(self, symbol: str, point: ResumePoint | None) -> Past:
+        hub = self._hub
+        newest = hub.newest(symbol)
+        if newest is None:
+            quote = self._rules.snapshot(symbol)
+            newest = Tick(quote, hub.epoch) if quote is not None else None
+        if point is not None:
+            missed = hub.missed(symbol, point.epoch, point.sequence)
+            return Past(symbol, missed, newest, point)
+        return Past(symbol, [newest] if newest is not None else [], newest, None)
+
+    def _bring(self, pasts: Iterable[Past]) -> None:
+        connection = self._connection
+        items: list[Tick] = []
+        for past in pasts:
+            wish = connection.patterns.wish_for(past.symbol)
+            if wish is None or QUOTES not in wish.channels:
+                continue
+            if past.missed is not None:
+                items += past.missed
+            elif past.newest is not None:
+                gap = past.gap()
+                if gap is not None:
+                    connection.send(gap)
+                items.append(past.newest)
+        # In the order in which they were published, so that a position says what was seen before.
+        items.sort(key=lambda tick: tick.position)
+        connection.replay(items)
 
     def _admit(self, raw: object) -> str:
         pattern = parse_glob(raw)
@@ -260,7 +321,6 @@ class Session:
             refusal = self._rules.refuse(pattern)
             if refusal is not None:
                 raise refusal
-        self._hub.subscribe(self._connection, pattern)
         return pattern
 
     def _symbols_of(self, patterns: list[str]) -> dict[str, None]:
@@ -271,22 +331,6 @@ class Session:
                 if any(matches(symbol, pattern) for pattern in globs):
                     symbols[symbol] = None
         return symbols
-
-    def _send_snapshot(self, quote: Quote, point: ResumePoint | None) -> None:
-        epoch = self._hub.epoch
-        if point is not None:
-            if point.epoch == epoch and point.sequence >= quote.sequence:
-                return
-            if not _is_next(point, quote, epoch):
-                seen = point.sequence if point.epoch == epoch else 0
-                self._connection.send(
-                    Gap(
-                        symbol=quote.symbol,
-                        dropped=max(0, quote.sequence - 1 - seen),
-                        last_sequence=quote.sequence - 1,
-                    )
-                )
-        self._connection.offer(Tick(quote, epoch))
 
     def _unsubscribe(self, message: Unsubscribe) -> None:
         connection = self._connection
@@ -315,11 +359,6 @@ class Session:
                 rejected=rejected,
             )
         )
-
-
-def _is_next(point: ResumePoint, quote: Quote, epoch: str) -> bool:
-    # Without a ring only "nothing" or "just the newest one" was missed for certain.
-    return point.epoch == epoch and quote.sequence - 1 <= point.sequence <= quote.sequence
 
 
 def _rejected(raw: object, error: TickloomError) -> Rejected:

@@ -1,48 +1,46 @@
-"""A numbered quote on its way to many, encoded once for each form that somebody reads."""
+"""A numbered quote as a message."""
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Any
-
-from tickloom.model import Quote, encode_json, encode_msgpack
-from tickloom.stream.protocol import MarketData
+from tickloom.model import Quote
+from tickloom.stream.item import Item
+from tickloom.stream.protocol import MarketData, PartialMarketData
 
 
-class WireFormat(StrEnum):
-    """How a connection wants its messages."""
+class Tick(Item):
+    """One ``market_data`` message.
 
-    JSON = "json"
-    MSGPACK = "msgpack"
+    Args:
+        quote: Numbered.
+        epoch: What its number counts in.
+        position: Its number within this process.
+    """
 
-    def encoded(self, message: Any) -> bytes:
-        """Return one message in this form."""
-        return encode_json(message) if self is WireFormat.JSON else encode_msgpack(message)
+    __slots__ = ("epoch", "quote")
 
-
-class Tick:
-    """One ``market_data`` message. Nobody pays for a form that nobody reads."""
-
-    __slots__ = ("_json", "_msgpack", "epoch", "quote")
-
-    def __init__(self, quote: Quote, epoch: str) -> None:
+    def __init__(self, quote: Quote, epoch: str, position: int = 0) -> None:
+        super().__init__(quote.symbol, quote.symbol, quote.sequence, position)
         self.quote = quote
         self.epoch = epoch
-        self._json: bytes | None = None
-        self._msgpack: bytes | None = None
 
-    def encoded(self, form: WireFormat) -> bytes:
-        """Return the message in ``form``; the same bytes for everybody."""
-        if form is WireFormat.JSON:
-            if self._json is None:
-                self._json = encode_json(self._message())
-            return self._json
-        if self._msgpack is None:
-            self._msgpack = encode_msgpack(self._message())
-        return self._msgpack
-
-    def _message(self) -> MarketData:
-        quote = self.quote
-        return MarketData(
-            symbol=quote.symbol, epoch=self.epoch, sequence=quote.sequence, data=quote
+    def message(
+        self, skipped: int, fields: tuple[str, ...] | None
+    ) -> MarketData | PartialMarketData:
+        """Return the message itself; fields without a value are left out of its data."""
+        quote, epoch = self.quote, self.epoch
+        if fields is None:
+            return MarketData(
+                symbol=quote.symbol,
+                epoch=epoch,
+                sequence=quote.sequence,
+                skipped=skipped,
+                data=quote,
+            )
+        values = {name: getattr(quote, name) for name in fields}
+        return PartialMarketData(
+            symbol=quote.symbol,
+            epoch=epoch,
+            sequence=quote.sequence,
+            skipped=skipped,
+            data={name: value for name, value in values.items() if value is not None},
         )

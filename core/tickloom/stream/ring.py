@@ -1,0 +1,85 @@
+"""The newest past of the stream, for clients that come back."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+
+from tickloom.clock import Clock
+from tickloom.stream.tick import Tick
+
+_TICK_BYTES = 1_600
+"""A tick that nobody read yet, with its quote and its decimals, as measured."""
+
+
+class Ring:
+    """Ticks of each symbol in order, bounded by count, bytes and age.
+
+    Args:
+        clock: Counts the age.
+        count: Most ticks of one symbol.
+        max_bytes: Most bytes of all symbols, about.
+        age_s: Ticks leave after so many seconds, at the latest with the next tick of any symbol.
+    """
+
+    def __init__(self, clock: Clock, count: int, max_bytes: int, age_s: float) -> None:
+        self._clock = clock
+        self._count = count
+        self._most = max(1, max_bytes // _TICK_BYTES)
+        self._age_s = age_s
+        # Every tick in the order of all, by symbol; those that left early are counted in _gone.
+        self._order: deque[tuple[float, str]] = deque()
+        self._ticks: dict[str, deque[Tick]] = {}
+        self._gone: Counter[str] = Counter()
+        self._lost: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._ticks.values()))
+
+    def put(self, tick: Tick) -> None:
+        """Add the newest tick of a symbol; another epoch than the last one's begins anew."""
+        now_s = self._clock.monotonic()
+        ticks = self._ticks.get(tick.symbol)
+        if ticks is None:
+            ticks = self._ticks[tick.symbol] = deque()
+        elif ticks and ticks[-1].epoch != tick.epoch:
+            self._gone[tick.symbol] += len(ticks)
+            self._lost[tick.symbol] = ticks[-1].position
+            ticks.clear()
+        ticks.append(tick)
+        self._order.append((now_s, tick.symbol))
+        if len(ticks) > self._count:
+            self._gone[tick.symbol] += 1
+            self._lose(ticks)
+        while self._order and (
+            len(self._order) > self._most or self._order[0][0] < now_s - self._age_s
+        ):
+            self._evict()
+
+    def since(self, symbol: str, epoch: str, sequence: int) -> list[Tick] | None:
+        """Return the ticks after ``sequence``; ``None`` where some of them are gone."""
+        ticks = self._ticks.get(symbol)
+        if not ticks or ticks[-1].epoch != epoch or sequence > ticks[-1].sequence:
+            return None
+        missing = ticks[-1].sequence - sequence
+        if missing > len(ticks):
+            return None
+        return [ticks[place] for place in range(len(ticks) - missing, len(ticks))]
+
+    def after(self, symbol: str, position: int) -> list[Tick] | None:
+        """Return the ticks after a position; ``None`` where some of them are gone."""
+        if self._lost.get(symbol, -1) > position:
+            return None
+        return [tick for tick in self._ticks.get(symbol, ()) if tick.position > position]
+
+    def _evict(self) -> None:
+        _, symbol = self._order.popleft()
+        if self._gone[symbol]:
+            self._gone[symbol] -= 1
+        else:
+            self._lose(self._ticks[symbol])
+        if not self._gone[symbol]:
+            del self._gone[symbol]
+
+    def _lose(self, ticks: deque[Tick]) -> None:
+        tick = ticks.popleft()
+        self._lost[tick.symbol] = tick.position
