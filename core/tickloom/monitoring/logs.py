@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from loguru import logger
 
-from tickloom.errors import ConfigError, scrub_text
+from tickloom.errors import ConfigError, ProviderUnavailable, scrub_text
 from tickloom.settings import LoggingSettings
 
 if TYPE_CHECKING:
@@ -76,19 +76,26 @@ def set_up_logging(settings: LoggingSettings) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
-def guard_http_logs() -> None:
-    """Keep the queries of URLs out of the HTTP client's log lines; calling it again is allowed.
+def guard_library_logs() -> None:
+    """Keep what is nobody's business out of libraries' log lines; calling it again is allowed.
 
-    httpx prints each URL at INFO, and most vendors want their key in the query. It concerns whoever
-    uses httpx in this process, also a program that only uses the Python API.
+    httpx prints each URL at INFO, and most vendors want their key in the query: queries are cut
+    out, for whoever uses httpx in this process. stamina warns of each retry without saying of
+    what; those of ours are counted in a provider's status.
     """
     for name in _HTTP:
         logging.getLogger(name).addFilter(_hide_query)
+    logging.getLogger("stamina").addFilter(_is_no_retry_of_ours)
 
 
 def _hide_query(record: logging.LogRecord) -> bool:
     record.msg, record.args = scrub_text(record.getMessage()), ()
     return True
+
+
+def _is_no_retry_of_ours(record: logging.LogRecord) -> bool:
+    cause = str(getattr(record, "stamina.caused_by", ""))
+    return not cause.startswith(ProviderUnavailable.__name__)
 
 
 def set_level(level: str) -> None:
