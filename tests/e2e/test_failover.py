@@ -27,6 +27,7 @@ SYMBOLS = {"ACME", "BRK.B", "GLOBEX"}
 POLL_S = 1.0
 ALLOWED_S = POLL_S + 2.0
 LONG_S = 25.0
+LOOK_S = 2.0
 SETTINGS = """
 [server]
 port = 0
@@ -155,12 +156,11 @@ async def test_a_provider_in_trouble_delays_no_symbol_of_another_one(
                     heard.add(quote.symbol)
                     if heard > SYMBOLS:
                         break
-                calm_s, troubled_s, lags = 0.0, 0.0, []
-                calm_s = await longest_pause(quotes, 3.0)
+                calm_s, troubled_s, lags = await longest_pause(quotes, LOOK_S), 0.0, []
                 with iex.in_trouble(fault):
                     for _ in range(3):
                         async with LoopLag() as lag:
-                            troubled_s = max(troubled_s, await longest_pause(quotes, 3.0))
+                            troubled_s = max(troubled_s, await longest_pause(quotes, LOOK_S))
                         lags.append(lag.worst_s)
                     assert not manager.get_provider_status()["iex"]["healthy"]
 
