@@ -13,6 +13,8 @@ from scripted import EVERYTHING, NOON, ScriptedProvider, make_quote
 from tickloom.clock import FakeClock
 from tickloom.errors import (
     CredentialsError,
+    InvalidDates,
+    NoData,
     NotEntitled,
     NotSupported,
     PluginError,
@@ -84,6 +86,33 @@ async def test_an_unknown_symbol_by_the_fallback_does_not_hide_that_the_primary_
     found = await make_reader(first, second).quotes(["AAPL"])
 
     assert isinstance(found["AAPL"], ProviderUnavailable)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        NotSupported("second lists no indices"),
+        NoData("second has nothing of it"),
+        InvalidDates("second keeps no such range"),
+        CredentialsError("second refuses its key"),
+    ],
+)
+async def test_what_a_fallback_cannot_do_does_not_hide_that_the_primary_is_down(
+    refusal: TickloomError,
+) -> None:
+    first, second = ScriptedProvider("first"), ScriptedProvider("second")
+    first.failure, second.failure = ProviderUnavailable("first is on holiday"), refusal
+    reader = make_reader(first, second)
+
+    assert isinstance((await reader.quotes(["^GSPC"]))["^GSPC"], ProviderUnavailable)
+
+
+async def test_an_answer_that_cannot_be_found_does_not_hide_a_refused_key() -> None:
+    first, second = ScriptedProvider("first"), ScriptedProvider("second")
+    first.failure, second.failure = CredentialsError("no"), NotSupported("not here")
+    found = await make_reader(first, second).quotes(["AAPL"])
+
+    assert isinstance(found["AAPL"], CredentialsError)
 
 
 async def test_history_and_company_fail_over_too() -> None:

@@ -279,7 +279,8 @@ class Source:
     def succeeded(self) -> None:
         """Note that the provider answered."""
         self.breaker.succeeded()
-        self.healthy = True
+        # It may have answered an older question than the one that it refused.
+        self.healthy = self.healthy or self.breaker.state == "closed"
         self.last_success_at = self._clock.now()
 
     def explain(self, what: str, error: BaseException) -> TickloomError:
