@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 from datetime import UTC, date, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from scripted import EVERYTHING, NOON, ScriptedProvider, make_quote
-from tickloom.clock import FakeClock
+from tickloom.clock import FakeClock, SystemClock
 from tickloom.errors import (
     CredentialsError,
     InvalidDates,
@@ -24,6 +25,7 @@ from tickloom.errors import (
     UnknownSymbol,
 )
 from tickloom.feeds import Reader, RequestBudget, Router, Source
+from tickloom.fetch import take_turn
 from tickloom.model import Bar, Interval, Quote, Timeliness
 from tickloom.roles import Budget, HistoryRequest
 from tickloom.settings import ProviderSettings
@@ -376,6 +378,39 @@ async def test_budgets_that_imply_each_other_are_kept_all_the_same(budget: Budge
             assert limit is None or within <= limit
 
     assert taken
+
+
+class SeveralRequests(ScriptedProvider):
+    """Sends as many requests for one question as it is told."""
+
+    count = 3
+
+    async def get_quotes(self, symbols: Sequence[str]) -> dict[str, Quote | TickloomError]:
+        for _ in range(self.count):
+            await take_turn()
+            self.calls.append(("request",))
+        return {symbol: make_quote(symbol) for symbol in symbols}
+
+
+async def test_each_request_of_a_question_has_its_place_in_the_budget() -> None:
+    clock, provider = FakeClock(), SeveralRequests("first")
+    budget = RequestBudget("first", Budget(per_minute=5), clock)
+    source = Source(provider, clock, 5, budget, random.Random(1))
+    assert isinstance((await source.quotes(["AAPL"]))["AAPL"], Quote)
+    assert isinstance((await source.quotes(["AAPL"]))["AAPL"], RateLimited)
+
+    assert len(provider.calls) == 5
+    assert source.healthy
+    assert source.breaker.state == "closed"
+
+
+async def test_waiting_for_the_place_of_a_further_request_is_no_time_of_the_providers() -> None:
+    provider, clock = SeveralRequests("first"), SystemClock()
+    budget = RequestBudget("first", Budget(per_second=1), clock)
+    source = Source(provider, clock, 1.2, budget, random.Random(1))
+
+    assert isinstance((await source.quotes(["AAPL"]))["AAPL"], Quote)
+    assert source.requests == 3
 
 
 async def test_a_request_waits_for_its_place_in_the_budget() -> None:
