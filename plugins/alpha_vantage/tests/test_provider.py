@@ -14,7 +14,7 @@ from tickloom.clock import FakeClock
 from tickloom.errors import NoData, NotConfigured, NotSupported, TickloomError
 from tickloom.model import Company, HistoricalData, Interval, PriceAdjustment, Quote
 from tickloom.roles import HistoryRequest, PluginSettings, Secret
-from tickloom.testing import FAULTS, FaultServer, Reply, Request
+from tickloom.testing import FAULTS, FaultServer, LoopLag, Reply, Request
 from tickloom_alpha_vantage import tickloom_providers
 from tickloom_alpha_vantage.client import AlphaVantageClient
 from tickloom_alpha_vantage.options import AlphaVantageSettings
@@ -174,3 +174,30 @@ async def test_every_fault_ends_in_a_value_or_an_error_of_ours_that_hides_the_ke
         except (TickloomError, TimeoutError) as error:
             told = "".join(traceback.format_exception(error))
         assert KEY not in told
+
+
+@pytest.mark.parametrize(
+    ("begin", "part", "end"),
+    [
+        (b'{"bestMatches":[{}', b',{"1. symbol":"A"}', b"]}"),
+        (b'{"Symbol":"A"', b',"%06d":"v"', b"}"),
+        (b'{"T":{"2026-01-05":{"a":"b"', b',"%06d":"v"', b"}}}"),
+    ],
+)
+async def test_an_answer_of_millions_of_parts_does_not_hold_up_the_loop(
+    http: httpx.AsyncClient, begin: bytes, part: bytes, end: bytes
+) -> None:
+    parts = (part % number if b"%" in part else part for number in range(400_000))
+    body = begin + b"".join(parts) + end
+    async with FaultServer(lambda _: Reply(body=body)) as server:
+        provider = make(http, server.url)
+        async with LoopLag() as lag:
+            for question in (
+                lambda: provider.get_quotes(["IBM"]),
+                lambda: provider.get_history(ask("IBM", "2020-05-01", "2020-05-31")),
+                lambda: provider.get_company("IBM"),
+                lambda: provider.search("BA", 3),
+            ):
+                with pytest.raises(TickloomError):
+                    await question()  # type: ignore[no-untyped-call]
+    assert lag.worst_s < 0.05

@@ -25,6 +25,8 @@ from tickloom_alpha_vantage.fields import (
 )
 
 _DAY_LENGTH = 10
+# A decoder lets no other thread run before it is done; a month of minutes has about 120,000.
+_MOST_COMMAS = 250_000
 _TIMES = ("timestamp", "time")
 Meta = dict[str, str | dict[str, str | None] | None]
 Answer = dict[str, Meta | None]
@@ -61,6 +63,8 @@ def parse_series(body: bytes, zone: str, currency: str | None = None) -> Series:
         ProviderUnavailable: It is no such answer.
     """
     if is_json(body):
+        if body.count(b",") > _MOST_COMMAS:
+            raise ProviderUnavailable("provider alpha_vantage sent a series of too many parts")
         answer: Answer = decode(body, Answer, "series")
         told = _zone_of(answer.get("Meta Data") or {}) or zone
         rows: Iterable[tuple[str, dict[str, str]]] = _json_rows(answer)

@@ -26,7 +26,7 @@ _HUNDRED = Decimal(100)
 # A decoder lets no other thread run before it is done, so what it does at once is bounded: a
 # chart of fifteen years has about 100,000 commas, a batch of a hundred quotes 6,000, and a
 # description of a company a few thousand letters.
-_MAX_COMMAS = 400_000
+_MAX_COMMAS = 200_000
 _MAX_MEMBERS = 100_000
 _MAX_RECORD_BYTES = 262_144
 _AT_ONCE_BYTES = 131_072

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 
 import pytest
@@ -83,3 +84,14 @@ def test_mapping_a_symbol_there_and_back_is_the_same(text: str) -> None:
 def test_what_can_be_no_symbol_is_none(text: object) -> None:
     found = from_yahoo(text)
     assert found is None or parse_symbol(found) == found
+
+
+def test_one_symbol_again_and_again_ends_soon_and_too_long_an_answer_is_refused() -> None:
+    repeated = b",".join([b'{"symbol":"ACME"}'] * 15_000)
+    began_s = time.perf_counter()
+    [match] = parse_matches(b'{"quotes":[' + repeated + b"]}", 5)
+
+    assert match.symbol == "ACME"
+    assert time.perf_counter() - began_s < 0.5
+    with pytest.raises(ProviderUnavailable, match="parts"):
+        parse_matches(b'{"quotes":[' + b",".join([repeated] * 2) + b"]}", 5)

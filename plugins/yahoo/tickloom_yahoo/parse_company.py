@@ -15,6 +15,7 @@ from tickloom_yahoo.refusals import PROVIDER, VendorError, explain
 
 # The first two are there for every live symbol, so that the answer tells the dead from the poor.
 MODULES = ("price", "quoteType", "assetProfile", "summaryDetail", "defaultKeyStatistics")
+_MOST_PARTS = 20_000
 ASSET_TYPES = {
     "EQUITY": "stock",
     "ETF": "etf",
@@ -45,7 +46,7 @@ def parse_company(body: bytes, symbol: str, now: datetime) -> Company:
         NoData: It tells nothing of it.
         ProviderUnavailable: It is no such answer.
     """
-    answer = decode(body, _Answer, "company")
+    answer = decode(body, _Answer, "company", _MOST_PARTS)
     response = answer.quote_summary or answer.finance
     if response is None:
         raise ProviderUnavailable(f"provider {PROVIDER} sent no company", found=body[:40])

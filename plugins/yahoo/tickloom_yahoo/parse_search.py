@@ -12,6 +12,10 @@ from tickloom_yahoo.records import decode, decode_leniently
 from tickloom_yahoo.refusals import PROVIDER, VendorError, explain
 from tickloom_yahoo.symbols import from_yahoo
 
+_MOST_PARTS = 20_000
+# More than is ever asked for; without it one symbol again and again would take forever.
+_MOST_RECORDS = 200
+
 
 class _Match(Struct):
     symbol: str | None = None
@@ -37,13 +41,13 @@ def parse_matches(body: bytes, limit: int) -> list[SymbolMatch]:
     Raises:
         ProviderUnavailable: It is no such answer.
     """
-    answer = decode(body, _Answer, "matches")
+    answer = decode(body, _Answer, "matches", _MOST_PARTS)
     if answer.finance is not None and answer.finance.error is not None:
         raise explain(answer.finance.error, "symbols that fit")
     if answer.quotes is None:
         raise ProviderUnavailable(f"provider {PROVIDER} sent no matches", found=body[:40])
     found: dict[str, SymbolMatch] = {}
-    for raw in answer.quotes:
+    for raw in answer.quotes[:_MOST_RECORDS]:
         if len(found) >= limit:
             break
         try:

@@ -17,16 +17,28 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding any bytes may raise."""
 
 
+# A decoder lets no other thread run before it is done; sixty years of days have about 110,000.
+_MOST_PARTS = 1_000_000
+
+
 class _Formatted(Struct):
     raw: Raw = Raw()
 
 
-def decode(body: bytes, kind: type[T], what: str) -> T:
+def decode(body: bytes, kind: type[T], what: str, most: int = _MOST_PARTS) -> T:
     """Return an answer as ``kind``.
 
+    Args:
+        body: The answer.
+        kind: What it has to be.
+        what: It is, for the error.
+        most: Values that it may have, about.
+
     Raises:
-        ProviderUnavailable: It is of another shape; a page for people, for example.
+        ProviderUnavailable: It is of another shape, such as a page for people, or too long.
     """
+    if body.count(b",") > most:
+        raise ProviderUnavailable(f"provider {PROVIDER} sent {what} of more than {most:,} parts")
     try:
         return msgspec.json.decode(body, type=kind)
     except UNREADABLE as error:
