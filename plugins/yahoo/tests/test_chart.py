@@ -178,6 +178,14 @@ def test_a_finished_day_is_not_counted_twice_in_its_month(body: Body) -> None:
     assert bar.high_price == max(day.high_price for day in days[1:])
 
 
+def test_the_first_hour_after_a_break_for_lunch_begins_where_it_does() -> None:
+    # Tokyo: 10:00, 11:00, and 12:30 after the break.
+    hours = [datetime(2026, 11, 24, *clock, tzinfo=UTC) for clock in ((1, 0), (2, 0), (3, 30))]
+    body = answer_of([int(hour.timestamp()) for hour in hours], "Asia/Tokyo")
+
+    assert [bar.timestamp for bar in chart_of(body, Interval.HOUR).bars] == hours
+
+
 def test_the_bar_of_a_running_minute_begins_with_its_minute() -> None:
     times = [OPEN_S, OPEN_S + 60, OPEN_S + 120 + 17]
     chart = chart_of(answer_of(times), Interval.MINUTE)

@@ -12,6 +12,9 @@ from zoneinfo import ZoneInfo
 
 from tickloom.model import Bar, Interval
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_HALF_HOUR = timedelta(minutes=30)
+
 
 def join_live(bars: Sequence[Bar], interval: Interval, zone: ZoneInfo) -> tuple[Bar, ...]:
     """Return the bars oldest first, one for each begin.
@@ -58,7 +61,10 @@ def _join_last(bars: list[Bar], interval: Interval, zone: ZoneInfo) -> tuple[Bar
     ordered = list(unique.values())
     if len(ordered) > 1:
         last, before = ordered[-1], ordered[-2]
-        off = (last.timestamp - before.timestamp) % interval.duration
+        apart = last.timestamp - before.timestamp
+        # After a break for lunch bars begin anew, at a full or half hour.
+        anew = apart > interval.duration and not _off(last, _HALF_HOUR)
+        off = timedelta() if anew else apart % interval.duration
         same_day = (
             last.timestamp.astimezone(zone).date() == before.timestamp.astimezone(zone).date()
         )
@@ -70,11 +76,14 @@ def _join_last(bars: list[Bar], interval: Interval, zone: ZoneInfo) -> tuple[Bar
                 ordered[-2:] = [_join(before, last, interval)]
     elif ordered and interval.duration <= timedelta(hours=1):
         # Alone it has no neighbour to go by; venues begin at full or half hours.
-        step = min(interval.duration, timedelta(minutes=30))
         only = ordered[0]
-        off = (only.timestamp - datetime(1970, 1, 1, tzinfo=UTC)) % step
+        off = _off(only, min(interval.duration, _HALF_HOUR))
         ordered = [_at(only, only.timestamp - off)]
     return tuple(ordered)
+
+
+def _off(bar: Bar, step: timedelta) -> timedelta:
+    return (bar.timestamp - _EPOCH) % step
 
 
 def _join(first: Bar, then: Bar, interval: Interval) -> Bar:
