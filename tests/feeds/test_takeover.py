@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from scripted import NOON, ScriptedProvider, make_quote
+from scripted import ScriptedProvider, make_quote
 from tickloom.clock import FakeClock
 from tickloom.errors import ProviderUnavailable, RateLimited
 from tickloom.feeds import Feeds, Reader, RequestBudget, Router, Sessions, Source
@@ -225,17 +225,35 @@ async def test_a_silent_stream_is_stale_opened_anew_and_polled_meanwhile() -> No
 
 async def test_a_polled_value_older_than_the_streams_is_not_published_after_it() -> None:
     provider = ScriptedProvider("first", has_stream=True)
-    provider.answers = lambda symbol: make_quote(symbol, "1", provider="first")
     room = Room(provider)
+    early, late = room.clock.now() - timedelta(seconds=5), room.clock.now()
+    provider.answers = lambda symbol: make_quote(symbol, "1", provider="first", timestamp=early)
     await room.feeds.start()
     room.client("AAPL", "MSFT")
     await room.clock.advance(0)
-    later = NOON + timedelta(seconds=5)
-    provider.streams[-1].push(make_quote("AAPL", "2", provider="first", timestamp=later))
+    provider.streams[-1].push(make_quote("AAPL", "2", provider="first", timestamp=late))
     await room.clock.advance(59)
 
     assert any("AAPL" in call for call in provider.calls)
     assert [quote.current_price for quote in room.quotes if quote.symbol == "AAPL"] == [2]
+    await room.feeds.stop()
+
+
+async def test_a_streamed_value_of_the_future_does_not_hold_back_later_polls() -> None:
+    provider = ScriptedProvider("first", has_stream=True)
+    room = Room(provider)
+    provider.answers = moving("first", room.clock)
+    await room.feeds.start()
+    room.client("AAPL")
+    await room.clock.advance(0)
+    ahead = room.clock.now() + timedelta(days=900)
+    provider.streams[-1].push(make_quote("AAPL", "7", provider="first", timestamp=ahead))
+    await room.clock.advance(1)
+    provider.streams[-1].fail(ProviderUnavailable("reset"))
+    room.quotes.clear()
+    await room.clock.advance(10)
+
+    assert room.quotes
     await room.feeds.stop()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from loguru import logger
@@ -20,6 +20,7 @@ from tickloom.stream import StatusState
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
 _CLOSE_LIMIT_S = 3.0
+_MOST_AHEAD = timedelta(days=1)
 
 
 class Tell(Protocol):
@@ -180,7 +181,10 @@ class PushFeed:
         # Late ticks of a symbol that was just given back, or of one that is none of its business.
         if vouched.symbol in self._wanted:
             self._ticked_s[vouched.symbol] = self._clock.monotonic()
-            self._newest[vouched.symbol] = vouched.timestamp
+            # One that claims to be of another year must not outdo all that is polled later.
+            now = self._clock.now()
+            plausible = vouched.timestamp <= now + _MOST_AHEAD
+            self._newest[vouched.symbol] = vouched.timestamp if plausible else now
             self._accept(vouched)
         else:
             self.stray += 1
