@@ -19,7 +19,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("hookspecs", "settings"),
     ("plugins", "cache", "store", "cluster"),
     ("stream", "quality", "alerts"),
-    ("pipeline", "feeds", "questions", "monitoring"),
+    ("pipeline", "feeds", "relay", "questions", "monitoring"),
     ("streaming", "config", "answers", "testing", "scaffold"),
     ("manager",),
     ("security",),

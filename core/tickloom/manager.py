@@ -16,7 +16,7 @@ import httpx
 from loguru import logger
 
 from tickloom import __version__
-from tickloom.answers import Answers
+from tickloom.answers import Answers, Quotes
 from tickloom.cache import CacheManager
 from tickloom.clock import Clock, SystemClock
 from tickloom.config import config
@@ -46,6 +46,7 @@ from tickloom.pipeline import Pipeline
 from tickloom.plugins import Plugins, load_plugins
 from tickloom.quality import Inspector
 from tickloom.questions import check_history, check_search, check_symbols
+from tickloom.relay import Cluster
 from tickloom.roles import Provider
 from tickloom.settings import Settings
 from tickloom.store import QuoteWriter, open_backend
@@ -54,14 +55,6 @@ from tickloom.streaming import StreamManager
 
 _WRITER_LIMIT_S = 4.0
 _PLUGINS_LIMIT_S = 2.0
-
-
-class Quotes(list[Quote]):
-    """Quotes in the order asked for, and in ``errors`` why the others are missing."""
-
-    def __init__(self, quotes: Iterable[Quote], errors: dict[str, TickloomError]) -> None:
-        super().__init__(quotes)
-        self.errors = errors
 
 
 class MarketDataManager:
@@ -113,27 +106,44 @@ class MarketDataManager:
         )
         reader = Reader(self.router)
         demand = Demand()
-        stream = self.settings.stream
-        ring = Ring(self.clock, stream.ring.count, stream.ring.max_bytes, stream.ring.age_s)
-        flush_interval_s = stream.flush_interval_ms / 1_000
-        hub = Hub(self.epoch, demand, ring, self.clock, flush_interval_s)
+        hub = self._open_hub(demand)
         self.pipeline = Pipeline(self.inspector, self.cache_manager.quotes, hub, self.writer)
+        self.cluster = Cluster(
+            self.settings,
+            self.cache_manager.redis_cache.client,
+            hub,
+            demand,
+            self.cache_manager.quotes,
+            self.pipeline.accept,
+            self.clock,
+            self._jitter,
+        )
+        relay = self.cluster.relay
+        if relay is not None:
+            self.pipeline.join(relay)
         feeds = Feeds(
             reader,
-            demand,
-            hub,
+            self.cluster.wanted,
+            relay or hub,
             self.pipeline,
             self.settings.feeds,
             self.clock,
             self._jitter,
             Sessions(self.clock) if self.settings.feeds.sessions else None,
         )
-        self.stream_manager = StreamManager(hub, demand, feeds, self.router, self.settings.stream)
+        self.stream_manager = StreamManager(
+            hub, demand, feeds, self.router, self.settings.stream, relay
+        )
         self._answers = Answers(reader, self.cache_manager, self.pipeline)
         self._warming: asyncio.Task[None] | None = None
         self._started_s: float | None = None
         self._requests = 0
         self._errors = 0
+
+    def _open_hub(self, demand: Demand) -> Hub:
+        stream = self.settings.stream
+        ring = Ring(self.clock, stream.ring.count, stream.ring.max_bytes, stream.ring.age_s)
+        return Hub(self.epoch, demand, ring, self.clock, stream.flush_interval_ms / 1_000)
 
     def _sources(self) -> list[Source]:
         timeout_s = self.settings.feeds.provider_timeout_s
@@ -173,6 +183,7 @@ class MarketDataManager:
             return
         self._started_s = self.clock.monotonic()
         self.cache_manager.start()
+        self.cluster.start()
         await self.writer.start()
         if self.settings.cache.warm:
             self._warming = asyncio.create_task(self._warm(), name="warm the cache")
@@ -189,6 +200,7 @@ class MarketDataManager:
             stack.push_async_callback(self.cache_manager.aclose)
             stack.push_async_callback(self.writer.aclose, _WRITER_LIMIT_S)
             stack.push_async_callback(self._answers.aclose)
+            stack.push_async_callback(self.cluster.aclose)
             stack.push_async_callback(self.stream_manager.stop)
             if self._warming is not None:
                 self._warming.cancel()
@@ -335,6 +347,9 @@ class MarketDataManager:
             "streaming": {"status": "healthy", "running": self.stream_manager.running},
             "plugins": {"status": "degraded" if failed else "healthy"},
         }
+        cluster = self.cluster.health()
+        if cluster is not None:
+            components["cluster"] = cluster
         if not redis:
             components["cache"]["reason"] = self.cache_manager.redis_cache.last_error
         if failed:
@@ -354,6 +369,7 @@ class MarketDataManager:
             "streaming": self.stream_manager.get_streaming_stats(),
             "quality": self.inspector.stats(),
             "storage": self.writer.stats(),
+            "cluster": self.cluster.stats(),
             "pipeline": {"accepted": self.pipeline.accepted},
         }
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from tickloom.errors import InvalidSymbol
+from tickloom.errors import InvalidSymbol, TickloomError
 from tickloom.feeds import Feeds, Router
 from tickloom.model import Quote, is_glob, parse_glob
+from tickloom.relay import Relay
 from tickloom.settings import StreamSettings
-from tickloom.stream import Connection, Demand, Hub, WireFormat
+from tickloom.stream import Connection, Demand, Hub, Status, WireFormat
 
 
 class StreamManager:
@@ -22,16 +23,24 @@ class StreamManager:
         feeds: Read while the engine runs.
         router: Says which symbols can be served.
         settings: Limits of a connection.
+        relay: What other replicas say of their feeds; ``None`` = there are none.
     """
 
     def __init__(
-        self, hub: Hub, demand: Demand, feeds: Feeds, router: Router, settings: StreamSettings
+        self,
+        hub: Hub,
+        demand: Demand,
+        feeds: Feeds,
+        router: Router,
+        settings: StreamSettings,
+        relay: Relay | None = None,
     ) -> None:
         self.hub = hub
         self.feeds = feeds
         self._demand = demand
         self._router = router
         self._settings = settings
+        self._relay = relay
         self._watched: set[str] = set()
 
     @property
@@ -53,6 +62,22 @@ class StreamManager:
             self._demand.release(symbol, watch=True)
         self._watched.clear()
         await self.feeds.stop()
+
+    def refusal(self, symbol: str) -> TickloomError | None:
+        """Return why a symbol cannot be streamed, ``None`` where it can."""
+        try:
+            self._router.candidates(symbol)
+        except TickloomError as error:
+            return error
+        refusal = self.feeds.refusal(symbol)
+        if refusal is None and self._relay is not None:
+            refusal = self._relay.refusal(symbol)
+        return refusal
+
+    def troubles(self, symbols: Collection[str]) -> list[Status]:
+        """Return a status for each feed of ``symbols`` that is not live."""
+        found = self.feeds.troubles(symbols)
+        return found + self._relay.troubles(symbols) if self._relay is not None else found
 
     @asynccontextmanager
     async def listen(self, symbols: Sequence[str]) -> AsyncIterator[AsyncIterator[Quote]]:

@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
+from msgspec.structs import replace
+
 from tickloom.stream.item import Item, WireFormat
 from tickloom.stream.protocol import Gap
 
@@ -64,7 +66,9 @@ class Backlog:
 
     def tell(self, gap: Gap, key: str) -> None:
         """Tell a hole that was there before anything waited."""
-        self._gaps[key] = gap
+        earlier = self._gaps.get(key)
+        dropped = gap.dropped + (earlier.dropped if earlier is not None else 0)
+        self._gaps[key] = replace(gap, dropped=dropped)
 
     def take(self) -> list[Gap | Waiting]:
         """Return about :data:`PIECE_BYTES` in the order to send: a gap before what follows it."""

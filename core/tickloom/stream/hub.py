@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from tickloom.stream.connection import Connection
 from tickloom.stream.demand import Demand
 from tickloom.stream.item import Item
 from tickloom.stream.outlet import Joiner
-from tickloom.stream.protocol import Failure, Status, StatusState
+from tickloom.stream.protocol import Failure, Gap, Status, StatusState
 from tickloom.stream.ring import Ring
 from tickloom.stream.tick import Tick
 from tickloom.stream.wanted import PLAIN, QUOTES, Wish
@@ -78,6 +78,7 @@ class Hub:
     """Symbol to connections, and each symbol's sequence.
 
     Sequences begin at 1 and have no holes within an ``epoch``; a new hub is a new epoch.
+    ``on_tick``, where it is set, is called with every quote after it was handed on.
 
     Args:
         epoch: Names this run of the numbering.
@@ -107,29 +108,77 @@ class Hub:
         self._flush_interval_s = flush_interval_s
         self._sequences: dict[str, int] = {}
         self._newest: dict[str, Tick] = {}
+        self._epochs: dict[str, str] = {}
+        self._renewals = 0
         self._tables: dict[str, _Table] = {QUOTES: _Table()}
         self._quotes = self._tables[QUOTES]
+        # Since which position a symbol or pattern has been streamed without a pause.
+        self._begun: dict[str, int] = {}
+        self.on_tick: Callable[[Quote], object] | None = None
         self._dirty: set[_Audience] = set()
         self._unflushed = 0
         self._flushing: Cancellable | None = None
 
+    def epoch_of(self, symbol: str) -> str:
+        """Return what the numbers of a symbol count in."""
+        return self._epochs.get(symbol, self.epoch)
+
+    def renew(self, symbol: str) -> None:
+        """Count a symbol anew under another epoch: somebody else may number it meanwhile."""
+        self._renewals += 1
+        self._epochs[symbol] = f"{self.epoch}.{self._renewals}"
+        self._sequences.pop(symbol, None)
+
     def number(self, quote: Quote) -> Quote:
         """Return the quote with the next sequence number of its symbol."""
-        sequence = self._sequences.get(quote.symbol, 0) + 1
-        self._sequences[quote.symbol] = sequence
+        symbol = quote.symbol
+        newest = self._newest.get(symbol)
+        if newest is not None and newest.epoch != self.epoch_of(symbol):
+            self.renew(symbol)
+        sequence = self._sequences.get(symbol, 0) + 1
+        self._sequences[symbol] = sequence
         return replace(quote, sequence=sequence)
 
-    def publish(self, quote: Quote) -> None:
-        """Hand a numbered quote to every connection that wants its symbol, each once."""
-        self.relay(quote, self.epoch)
-
-    def relay(self, quote: Quote, epoch: str) -> None:
-        """Do the same with a quote that was numbered in another epoch."""
+    def publish(self, quote: Quote) -> Tick:
+        """Hand a quote of :meth:`number` to every connection that wants its symbol, each once."""
         self.published += 1
-        tick = self._newest[quote.symbol] = Tick(quote, epoch, self.published)
+        tick = Tick(quote, self.epoch_of(quote.symbol), self.published)
+        self._publish(tick)
+        return tick
+
+    def _publish(self, tick: Tick) -> None:
+        self._newest[tick.symbol] = tick
         if self._ring is not None:
             self._ring.put(tick)
-        self._offer(self._quotes.audience(quote.symbol), tick)
+        self._offer(self._quotes.audience(tick.symbol), tick)
+
+    def is_news(self, quote: Quote, epoch: str) -> bool:
+        """True where a quote that another process numbered was not relayed before."""
+        newest = self._newest.get(quote.symbol)
+        return newest is None or newest.epoch != epoch or quote.sequence > newest.sequence
+
+    def relay(self, quote: Quote, epoch: str, encoded: bytes | None = None) -> None:
+        """Hand on a quote that another process numbered, and that is news.
+
+        Where numbers are missing before it, or it counts in another epoch than the last one and is
+        not its first, those who want it are told.
+
+        Args:
+            quote: Numbered.
+            epoch: In which.
+            encoded: Its message as JSON, where it is at hand.
+        """
+        newest = self._newest.get(quote.symbol)
+        before = quote.sequence - 1
+        missing = before if newest is not None else 0
+        if newest is not None and newest.epoch == epoch:
+            missing = before - newest.sequence
+        if missing:
+            gap = Gap(symbol=quote.symbol, dropped=missing, last_sequence=before)
+            for member in self._quotes.audience(quote.symbol).members:
+                member.tell(gap)
+        self.published += 1
+        self._publish(Tick(quote, epoch, self.published, encoded))
 
     def publish_item(self, item: Item, channel: str) -> None:
         """Hand an item of another channel to every connection that wants it."""
@@ -172,6 +221,10 @@ class Hub:
                 logger.opt(exception=error).error("a client could not be written to")
                 connection.pending.clear()
 
+    def symbols(self) -> Collection[str]:
+        """Return the symbols that have a last tick."""
+        return self._newest.keys()
+
     def newest(self, symbol: str) -> Tick | None:
         """Return the last tick of a symbol, ``None`` where there was none."""
         return self._newest.get(symbol)
@@ -191,6 +244,17 @@ class Hub:
         if newest is None or newest.position <= position:
             return []
         return self._ring.after(symbol, position) if self._ring is not None else None
+
+    def watched(self, symbol: str) -> list[Quote]:
+        """Return the quotes of a symbol since somebody streams it, as far as they are kept."""
+        if self._ring is None:
+            return []
+        begun = [
+            position
+            for pattern, position in self._begun.items()
+            if pattern == symbol or (is_glob(pattern) and matches(symbol, pattern))
+        ]
+        return [tick.quote for tick in self._ring.held(symbol, min(begun))] if begun else []
 
     def attach(self, connection: Connection) -> None:
         """Begin to count a connection."""
@@ -215,6 +279,7 @@ class Hub:
             return
         if before is None:
             self._demand.acquire(pattern)
+            self._begun.setdefault(pattern, self.published)
         else:
             self._leave(connection, pattern, before)
         connection.patterns.put(pattern, wish)
@@ -233,6 +298,8 @@ class Hub:
         connection.changed()
         self._leave(connection, pattern, wish)
         self._demand.release(pattern)
+        if not self._demand.is_streamed(pattern):
+            self._begun.pop(pattern, None)
 
     def _leave(self, connection: Connection, pattern: str, wish: Wish) -> None:
         for channel in wish.channels:
@@ -260,7 +327,8 @@ class Hub:
 
     def publish_failure(self, symbol: str, code: int, message: str) -> None:
         """Tell that a symbol has trouble to each connection that named it."""
-        for connection in self._quotes.symbols.get(symbol, ()):
+        tables = self._tables.values()
+        for connection in set().union(*(table.symbols.get(symbol, ()) for table in tables)):
             connection.send(Failure(code=code, message=message, symbol=symbol))
 
     def stats(self) -> dict[str, Any]:

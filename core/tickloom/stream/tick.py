@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tickloom.model import Quote
-from tickloom.stream.item import Item
+from tickloom.stream.item import Item, WireFormat
 from tickloom.stream.protocol import MarketData, PartialMarketData
 
 
@@ -14,14 +14,19 @@ class Tick(Item):
         quote: Numbered.
         epoch: What its number counts in.
         position: Its number within this process.
+        encoded: The message as JSON, where it is at hand.
     """
 
     __slots__ = ("epoch", "quote")
 
-    def __init__(self, quote: Quote, epoch: str, position: int = 0) -> None:
+    def __init__(
+        self, quote: Quote, epoch: str, position: int = 0, encoded: bytes | None = None
+    ) -> None:
         super().__init__(quote.symbol, quote.symbol, quote.sequence, position)
         self.quote = quote
         self.epoch = epoch
+        if encoded is not None:
+            self._framed = WireFormat.JSON.framed(encoded)
 
     def message(
         self, skipped: int, fields: tuple[str, ...] | None
