@@ -50,7 +50,7 @@ from tickloom.relay import Cluster
 from tickloom.roles import Provider
 from tickloom.settings import Settings
 from tickloom.store import QuoteWriter, open_backend
-from tickloom.stream import Demand, Hub, Ring
+from tickloom.stream import Demand, Hub, LiveBar, Ring
 from tickloom.streaming import StreamManager
 
 _WRITER_LIMIT_S = 4.0
@@ -132,7 +132,7 @@ class MarketDataManager:
             Sessions(self.clock) if self.settings.feeds.sessions else None,
         )
         self.stream_manager = StreamManager(
-            hub, demand, feeds, self.router, self.settings.stream, relay
+            hub, demand, feeds, self.router, self.settings.stream, self.clock, relay
         )
         self._answers = Answers(reader, self.cache_manager, self.pipeline)
         self._warming: asyncio.Task[None] | None = None
@@ -201,7 +201,7 @@ class MarketDataManager:
             stack.push_async_callback(self.writer.aclose, _WRITER_LIMIT_S)
             stack.push_async_callback(self._answers.aclose)
             stack.push_async_callback(self.cluster.aclose)
-            stack.push_async_callback(self.stream_manager.stop)
+            stack.push_async_callback(self.stream_manager.aclose)
             if self._warming is not None:
                 self._warming.cancel()
                 await asyncio.gather(self._warming, return_exceptions=True)
@@ -332,6 +332,12 @@ class MarketDataManager:
             UnknownSymbol: No provider serves one of them.
         """
         return self.stream_manager.listen(symbols)
+
+    def bars(
+        self, symbols: Sequence[str], interval: str | Interval = Interval.MINUTE
+    ) -> AbstractAsyncContextManager[AsyncIterator[LiveBar]]:
+        """Subscribe to bars as :meth:`stream` does to quotes; raises InvalidInterval besides."""
+        return self.stream_manager.listen_bars(symbols, interval)
 
     async def health_check(self) -> dict[str, Any]:
         """Return ``overall_status`` and a status for each component, asked now."""

@@ -80,6 +80,7 @@ class StreamServer:
             known=manager.cache_manager.quotes.symbols,
             refuse=manager.stream_manager.refusal,
             troubles=manager.stream_manager.troubles,
+            bring_bar=manager.stream_manager.bars.bring,
             authenticate=self._ring.user_of if self._ring.required else None,
             max_user_connections=self._limits.max_connections_per_user,
             max_symbols=self._limits.max_symbols,

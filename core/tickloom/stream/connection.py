@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from tickloom.clock import Clock
-from tickloom.model import Quote
 from tickloom.stream.backlog import Backlog, Waiting
 from tickloom.stream.item import Item, WireFormat
 from tickloom.stream.outlet import Joiner, Outlet
@@ -146,20 +145,30 @@ class Connection:
                 self._taken = asyncio.Event()
             await self._taken.wait()
 
-    def flush(self, joiner: Joiner) -> None:
-        """Send what is pending; never waits and never fails."""
-        items = self.pending
-        if not items:
+    def flush(self, joiner: Joiner, items: Sequence[Item] = ()) -> None:
+        """Send what is pending and then ``items``; never waits and never fails.
+
+        Args:
+            joiner: Makes the bytes, the same for all clients of a flush.
+            items: The list of all clients for whom the same waits; not changed.
+        """
+        pending = self.pending
+        if pending:
+            pending += items
+            items = pending
+        elif not items:
             return
         outlet = self._outlet
         if self._direct and outlet is not None and outlet.writable:
-            if items == joiner.items and self.form is joiner.form:
+            if items is joiner.items and self.form is joiner.form:
                 outlet.write(joiner.data)
             else:
                 outlet.write(joiner.join(items, self.form))
             self.delivered += len(items)
-            items.clear()
+            pending.clear()
             return
+        if items is not pending:
+            pending += items
         self._absorb()
         self._release()
 
@@ -186,17 +195,15 @@ class Connection:
         await self._until(lambda: bool(self._controls or self._backlog))
         return self._messages()
 
-    async def take_quotes(self) -> list[Quote]:
-        """Wait for quotes and return them; for a listener in this process, which needs no bytes."""
-        quotes: list[Quote] = []
-        while not quotes:
+    async def take_items(self) -> list[Item]:
+        """Wait for items and return them; for a listener in this process, which needs no bytes."""
+        items: list[Item] = []
+        while not items:
             await self._until(lambda: bool(self._backlog))
             self._controls.clear()
-            found = self._backlog.take()
-            ticks = [one[0] for one in found if not isinstance(one, Gap)]
-            quotes = [tick.quote for tick in ticks if isinstance(tick, Tick)]
-            self.delivered += len(quotes)
-        return quotes
+            items = [one[0] for one in self._backlog.take() if not isinstance(one, Gap)]
+            self.delivered += len(items)
+        return items
 
     async def _until(self, is_there: Callable[[], bool]) -> None:
         self._absorb()
@@ -225,6 +232,8 @@ class Connection:
                 assert self._clock is not None  # noqa: S101 - whoever takes wishes gives a clock
                 self._pace = Pace(self._clock, self._pace_is_due)
             waiting = self._pace.put(item, wish.interval_s)
+        elif self._pace is not None:
+            waiting = (item, self._pace.overtake(item.key))
         if waiting is not None:
             self._backlog.put(*waiting)
 

@@ -14,7 +14,8 @@ class Demand:
 
     ``changed`` is set at every change of the set; whoever reads the set clears it first.
     ``channel_changes`` are the symbols and patterns of which other channels than quotes began or
-    ceased to be wanted; whoever follows them puts an empty set there. ``on_change``, where it is set, is called besides.
+    ceased to be wanted; whoever follows them puts an empty set there. ``on_change``, where it is
+    set, is called besides.
     """
 
     def __init__(self) -> None:
@@ -83,11 +84,6 @@ class Demand:
             # Nobody follows at the moment; this stands for all of them.
             self.channel_changes = {"*"}
         self.channel_changes.add(pattern)
-
-    @property
-    def has_channels(self) -> bool:
-        """True where anybody wants more than quotes."""
-        return any(self._channels.values())
 
     def of_channel(self, channel: str) -> Collection[str]:
         """Return the symbols and patterns of which somebody wants ``channel``."""

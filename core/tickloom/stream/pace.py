@@ -39,6 +39,11 @@ class Pace:
             self._wait(now_s)
         return None
 
+    def overtake(self, key: str) -> int:
+        """Drop what is held of a key because something newer goes out; return how many it was."""
+        held = self._held.pop(key, None)
+        return held[1] + 1 if held is not None else 0
+
     def take(self, interval_of: Callable[[str], float | None]) -> list[Waiting]:
         """Return what is due now.
 

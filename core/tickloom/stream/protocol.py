@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Literal
 
 import msgspec
@@ -14,6 +15,7 @@ from tickloom.model import Quote
 PROTOCOL_VERSION = 1
 
 StatusState = Literal["live", "stale", "down", "closed"]
+BarState = Literal["forming", "closed", "corrected"]
 
 
 class ResumePoint(Struct, frozen=True, kw_only=True):
@@ -120,6 +122,44 @@ class PartialMarketData(
     epoch: str
     sequence: int
     data: dict[str, Any]
+    skipped: int = 0
+
+
+class LiveBar(Struct, frozen=True, kw_only=True, tag_field="type", tag="bar", omit_defaults=True):
+    """What the ticks of one interval of a symbol have come to.
+
+    Attributes:
+        symbol: Canonical.
+        interval: ``1s``, ``1m``, ``5m``, ``1h`` or ``1d``.
+        timestamp: Begin of the interval by the venue's times, aware UTC.
+        state: ``forming`` while ticks are expected, ``closed`` once, ``corrected`` after that.
+        open: First price, in ``currency``.
+        high: Highest price.
+        low: Lowest price.
+        close: Last price.
+        ticks: Number of ticks; one that was told again does not count.
+        epoch: What ``sequence`` counts in.
+        sequence: Number of the message among those of its symbol and interval, without holes.
+        volume: Units traded; ``None`` where the provider tells none.
+        currency: ISO 4217 code, or GBp, ILA, ZAc; ``None`` = not stated.
+        partial: True where the server has not watched since the begin of the interval.
+        skipped: Forming ones before it that the receiver did without for its interval.
+    """
+
+    symbol: str
+    interval: str
+    timestamp: datetime
+    state: BarState
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    ticks: int
+    epoch: str
+    sequence: int
+    volume: int | None = None
+    currency: str | None = None
+    partial: bool = False
     skipped: int = 0
 
 

@@ -22,6 +22,7 @@ from tickloom.errors import (
     verbatim,
 )
 from tickloom.model import Quote, is_glob, matches, parse_glob
+from tickloom.stream.bar import BAR_CHANNELS
 from tickloom.stream.connection import Connection
 from tickloom.stream.hub import Hub
 from tickloom.stream.protocol import (
@@ -84,6 +85,8 @@ class SessionRules(Struct, frozen=True, kw_only=True):
         max_symbols: Most symbols and patterns of one connection.
         max_message_bytes: Longest message.
         messages_per_s: Most messages in one second.
+        bring_bar: Lets a connection have the newest bar of a symbol and channel; ``None`` = no
+            bars are built.
     """
 
     server: str
@@ -97,6 +100,7 @@ class SessionRules(Struct, frozen=True, kw_only=True):
     max_symbols: int
     max_message_bytes: int
     messages_per_s: int
+    bring_bar: Callable[[Connection, str, str], object] | None = None
 
 
 class Session:
@@ -267,6 +271,8 @@ class Session:
         for status in self._rules.troubles(added):
             connection.send(status)
         self._bring([one for one in past if one.symbol in resume or message.snapshot])
+        if message.snapshot:
+            self._bring_bars(past)
 
     def _past_of(self, symbol: str, point: ResumePoint | None) -> Past:
         hub = self._hub
@@ -296,6 +302,16 @@ class Session:
         # In the order in which they were published, so that a position says what was seen before.
         items.sort(key=lambda tick: tick.position)
         connection.replay(items)
+
+    def _bring_bars(self, pasts: Iterable[Past]) -> None:
+        bring, patterns = self._rules.bring_bar, self._connection.patterns
+        if bring is None:
+            return
+        for past in pasts:
+            wish = patterns.wish_for(past.symbol)
+            for channel in sorted(wish.channels) if wish is not None else ():
+                if channel in BAR_CHANNELS:
+                    bring(self._connection, past.symbol, channel)
 
     def _admit(self, raw: object) -> str:
         pattern = parse_glob(raw)
