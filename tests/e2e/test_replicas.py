@@ -157,12 +157,15 @@ async def test_a_killed_owner_among_three_is_replaced_within_the_lease(settings:
         def owners(recorder: Recorder) -> dict[str, str]:
             return {symbol: ticks[-1][0] for symbol, ticks in recorder.ticks.items()}
 
-        victim = recorders[0].epoch
-        lost = {s for s, epoch in owners(recorders[1]).items() if epoch.startswith(victim)}
-        assert lost, "the killed replica owned nothing"
+        # Chance decides who owns how many; the one with the most is missed the most.
+        epochs = [epoch.partition(".")[0] for epoch in owners(recorders[0]).values()]
+        number = max(range(3), key=lambda one: epochs.count(recorders[one].epoch))
+        victim = recorders[number].epoch
+        lost = {s for s, epoch in owners(recorders[0]).items() if epoch.startswith(victim)}
+        assert lost
         killed = time.monotonic()
-        processes[0].send_signal(signal.SIGKILL)
-        survivors = recorders[1:]
+        processes[number].send_signal(signal.SIGKILL)
+        survivors = [one for one in recorders if one.epoch != victim]
 
         def all_lost_tick_again() -> bool:
             return all(
