@@ -414,3 +414,12 @@ async def test_resuming_finds_a_symbol_in_any_case() -> None:
     got = await client.ask({"type": "subscribe", "symbols": ["aapl"], "resume": {"aapl": point}})
 
     assert got[-1]["recovered"] == {"AAPL": True}
+
+
+async def test_the_answer_says_what_a_symbol_is_called_here() -> None:
+    client = Client()
+
+    _, answer = await client.ask({"type": "subscribe", "symbols": ["eur/usd", "AAPL"]})
+
+    assert answer["symbols"] == ["AAPL", "EURUSD=X"]
+    assert answer["renamed"] == {"eur/usd": "EURUSD=X"}

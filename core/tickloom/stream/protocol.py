@@ -90,12 +90,16 @@ class Rejected(Struct, frozen=True, kw_only=True):
 class Subscribed(
     Struct, frozen=True, kw_only=True, tag_field="type", tag="subscribed", omit_defaults=True
 ):
-    """The whole set of symbols and patterns after a change."""
+    """The whole set of symbols and patterns after a change.
+
+    ``renamed`` has the canonical form of what the client wrote in another way.
+    """
 
     symbols: list[str]
     id: str | int | None = None
     recovered: dict[str, bool] = {}
     rejected: list[Rejected] = []
+    renamed: dict[str, str] = {}
 
 
 class MarketData(

@@ -253,6 +253,7 @@ class Session:
         check_options(message)
         connection = self._connection
         rejected = []
+        renamed: dict[str, str] = {}
         added: list[str] = []
         for raw in message.symbols:
             try:
@@ -260,6 +261,8 @@ class Session:
                 wish = read_wish(message, connection.patterns.get(pattern))
                 self._hub.subscribe(connection, pattern, wish)
                 added.append(pattern)
+                if pattern != raw:
+                    renamed[raw] = pattern
             except TickloomError as error:
                 rejected.append(_rejected(raw, error))
         if message.batch is not None:
@@ -267,7 +270,7 @@ class Session:
         resume = {symbol.upper(): point for symbol, point in message.resume.items()}
         past = [self._past_of(symbol, resume.get(symbol)) for symbol in self._symbols_of(added)]
         recovered = {one.symbol: one.is_whole for one in past if one.symbol in resume}
-        self._tell_set(message.id, rejected, recovered)
+        self._tell_set(message.id, rejected, recovered, renamed)
         for status in self._rules.troubles(added):
             connection.send(status)
         self._bring([one for one in past if one.symbol in resume or message.snapshot])
@@ -362,10 +365,14 @@ class Session:
         for pattern in leaving:
             self._hub.unsubscribe(connection, pattern)
         connection.forget()
-        self._tell_set(message.id, rejected, {})
+        self._tell_set(message.id, rejected, {}, {})
 
     def _tell_set(
-        self, identity: str | int | None, rejected: list[Rejected], recovered: dict[str, bool]
+        self,
+        identity: str | int | None,
+        rejected: list[Rejected],
+        recovered: dict[str, bool],
+        renamed: dict[str, str],
     ) -> None:
         self._connection.send(
             Subscribed(
@@ -373,6 +380,7 @@ class Session:
                 id=identity,
                 recovered=recovered,
                 rejected=rejected,
+                renamed=renamed,
             )
         )
 
