@@ -13,16 +13,17 @@ from cluster.conftest import SYMBOLS, Fleet, until
 from tickloom.stream import Connection
 
 
-async def heard(connection: Connection, count: int) -> list[Any]:
+async def heard(connection: Connection, count: int, kind: str = "market_data") -> list[Any]:
     found: list[Any] = []
     async with asyncio.timeout(10):
         while len(found) < count:
-            found += [json.loads(frame) for frame in await connection.take()]
+            messages = [json.loads(frame) for frame in await connection.take()]
+            found += [one for one in messages if one["type"] == kind]
     return found
 
 
 def ticks(messages: list[Any]) -> list[tuple[str, int]]:
-    return [(one["epoch"], one["sequence"]) for one in messages if one["type"] == "market_data"]
+    return [(one["epoch"], one["sequence"]) for one in messages]
 
 
 async def test_a_client_gets_the_ticks_of_a_symbol_that_another_replica_owns(fleet: Fleet) -> None:
@@ -122,11 +123,11 @@ async def test_a_symbol_that_comes_back_to_its_first_owner_counts_anew(fleet: Fl
     await until(lambda: bool(second.provider.streams))
     second.publish(symbol)
     second.publish(symbol)
-    middle = [one for one in await heard(client, 2) if one["type"] == "market_data"]
+    middle = await heard(client, 2)
     await fleet.remove(second, second.manager.close)
     await until(lambda: first.members == (first.name,))
     first.publish(symbol)
-    last = [one for one in await heard(client, 1) if one["type"] == "market_data"]
+    last = await heard(client, 1)
     epochs = [one["epoch"] for one in (*middle, *last)]
 
     assert epochs[0] == epochs[1] == second.name
@@ -142,7 +143,7 @@ async def test_a_quote_that_is_asked_for_elsewhere_goes_through_its_owner(fleet:
     client = owner.client(SYMBOLS[0])
     await owner.provider.streams[-1].aclose() if owner.provider.streams else None
     quote = await asker.manager.get_quote(SYMBOLS[0])
-    [tick] = [one for one in await heard(client, 1) if one["type"] == "market_data"]
+    [tick] = await heard(client, 1)
     await until(lambda: asker.hub.newest(SYMBOLS[0]) is not None)
 
     assert quote.symbol == SYMBOLS[0]
@@ -161,7 +162,7 @@ async def test_the_state_of_a_feed_reaches_the_clients_of_all_replicas(fleet: Fl
     await asyncio.sleep(0.05)
     owner.provider.failure = ConnectionResetError("reset")
     owner.provider.streams[-1].fail(ConnectionResetError("reset"))
-    [status] = [one for one in await heard(client, 1) if one["type"] == "status"][:1]
+    [status] = (await heard(client, 1, "status"))[:1]
 
     assert (status["provider"], status["state"]) == ("sim", "down")
     assert status["symbols"] == [SYMBOLS[0]]

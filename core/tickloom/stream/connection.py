@@ -122,12 +122,6 @@ class Connection:
         self._backlog.replay(items)
         self._release()
 
-    def tell(self, gap: Gap) -> None:
-        """Tell that items of a symbol are missing, before the next of them."""
-        self._absorb()
-        self._backlog.tell(gap, gap.symbol)
-        self._settle()
-
     def send(self, message: Any) -> None:
         """Send an answer or notice; these go out before waiting items and are never left out.
 

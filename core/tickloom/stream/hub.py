@@ -17,7 +17,7 @@ from tickloom.stream.connection import Connection
 from tickloom.stream.demand import Demand
 from tickloom.stream.item import Item
 from tickloom.stream.outlet import Joiner
-from tickloom.stream.protocol import Failure, Gap, Status, StatusState
+from tickloom.stream.protocol import Failure, Status, StatusState
 from tickloom.stream.ring import Ring
 from tickloom.stream.tick import Tick
 from tickloom.stream.wanted import PLAIN, QUOTES, Wish
@@ -130,12 +130,10 @@ class Hub:
         missing = before if newest is not None else 0
         if newest is not None and newest.epoch == epoch:
             missing = before - newest.sequence
-        if missing:
-            gap = Gap(symbol=quote.symbol, dropped=missing, last_sequence=before)
-            for member in self._quotes.audience(quote.symbol).members:
-                member.tell(gap)
         self.published += 1
-        self._publish(Tick(quote, epoch, self.published, encoded))
+        tick = Tick(quote, epoch, self.published, encoded)
+        tick.missing = missing
+        self._publish(tick)
 
     def publish_item(self, item: Item, channel: str) -> None:
         """Hand an item of another channel to every connection that wants it."""
