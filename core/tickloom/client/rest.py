@@ -25,7 +25,15 @@ from tickloom.errors import (
     scrub,
     verbatim,
 )
-from tickloom.model import Company, HistoricalData, Quote, SymbolMatch, decode_json, encode_json
+from tickloom.model import (
+    Company,
+    HistoricalData,
+    Quote,
+    SymbolMatch,
+    decode_json,
+    encode_json,
+    parse_symbol,
+)
 
 T = TypeVar("T")
 
@@ -234,4 +242,4 @@ def _read(data: bytes, kind: type[T]) -> T:
 
 
 def _segment(symbol: str) -> str:
-    return quoted(symbol, safe="")
+    return quoted(parse_symbol(symbol), safe="")
