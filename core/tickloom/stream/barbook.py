@@ -86,16 +86,18 @@ class FormingBar:
 
     def add(self, point: Point) -> None:
         """Count a tick of this interval; ticks may come in any order."""
-        price, order = point.quote.current_price, point.order
-        self.high = max(self.high, price)
-        self.low = min(self.low, price)
+        quote, order = point.quote, point.order
+        price, volume = quote.current_price, quote.volume
+        if price > self.high:
+            self.high = price
+        elif price < self.low:
+            self.low = price
         if order >= self._last:
             self._last, self.close = order, price
         elif order < self._first:
             self._first, self.open = order, price
         self.ticks += 1
         self.changed = True
-        volume = point.quote.volume
         if volume is not None:
             reach = self.reached.get(point.session)
             if reach is None:

@@ -80,10 +80,10 @@ class Bars:
         if series is not None:
             self._take(series, quote)
         elif quote.symbol not in self._unwanted:
-            series = self._open(quote.symbol)
+            series = self._open(quote.symbol, quote)
             if series is not None:
                 self._take(series, quote)
-                # The quote may have been among those that the bars began with.
+                # What the bars began with is news too, even where this quote is none.
                 self._tell(series, self._clock.monotonic())
 
     def _take(self, series: Series, quote: Quote) -> None:
@@ -124,26 +124,34 @@ class Bars:
         newest.changed = newest.changed or not newest.is_closed
         self._tell_book(series, book)
 
-    def _open(self, symbol: str) -> Series | None:
+    def _open(self, symbol: str, but: Quote | None = None) -> Series | None:
         channels = self._channels_of(symbol)
         if not channels:
             self._unwanted.add(symbol)
             return None
         series = self._series[symbol] = Series(symbol, self._day_of, self._left_out)
-        self._open_books(series, channels)
+        self._open_books(series, channels, but)
         return series
 
-    def _open_books(self, series: Series, channels: Collection[str]) -> None:
+    def _open_books(
+        self, series: Series, channels: Collection[str], but: Quote | None = None
+    ) -> None:
         now, now_s = self._clock.now(), self._clock.monotonic()
         past = [
             (quote, now_s - max(0.0, (now - quote.received_at).total_seconds()))
             for quote in self._hub.watched(series.symbol)
-            if not self._is_daily(quote) and not self._is_ahead(quote.timestamp.timestamp())
+            if quote is not but
+            and not self._is_daily(quote)
+            and not self._is_ahead(quote.timestamp.timestamp())
         ]
+        newest = self._hub.newest(series.symbol)
         for channel in channels:
             if channel not in series.books:
                 series.open(channel, past)
                 self._arm(series, series.books[channel])
+        if newest is not None and newest.quote is not but and self._is_daily(newest.quote):
+            # It is a whole day, whoever watched meanwhile.
+            series.begin_with_day(series.point_of(newest.quote), now_s)
 
     def _channels_of(self, symbol: str) -> list[str]:
         return [channel for channel in BAR_CHANNELS if self._is_wanted(symbol, channel)]

@@ -18,6 +18,8 @@ DayOf: TypeAlias = Callable[[str, datetime], tuple[datetime, datetime]]
 
 GRACE_S = 0.5
 """A bar is closed so long after its end, for ticks that are on their way."""
+# A bar is not worth another timer for less than this.
+_HASTE_S = 0.1
 _REMEMBERED = 64
 
 
@@ -121,6 +123,13 @@ class Series:
             book.close()
         return True
 
+    def begin_with_day(self, point: Point, now_s: float) -> None:
+        """Count a tick of the past that stands for its whole day."""
+        self._repeats.is_new(point)
+        book = self.books.get(f"bars.{Interval.DAY}")
+        if book is not None and not book.bars:
+            self.take_day(point, now_s)
+
     def point_of(self, quote: Quote) -> Point:
         """Return a quote as bars see it."""
         at_s = quote.timestamp.timestamp()
@@ -154,5 +163,6 @@ def take(book: Book, point: Point, now_s: float) -> bool:
         return closes
     if newest.begin_s <= point.at_s:
         due_s = now_s + newest.end_s - point.at_s + GRACE_S
-        book.due_s = due_s if newest.ticks == 1 else min(book.due_s, due_s)
+        if newest.ticks == 1 or due_s < book.due_s - _HASTE_S:
+            book.due_s = due_s
     return closes
