@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from barroom import START, BarRoom, shown
+from scripted import make_quote
 from tickloom.model import MarketState
 
 
@@ -473,3 +475,25 @@ async def test_the_value_of_a_whole_day_is_there_for_those_who_come_later() -> N
     room.tick(21_600, "12", 5_000, **session("9", "14", "8"))
 
     assert shown(hear(room, outlet)) == [("05:00:00", "closed", "9 14 8 12")]
+
+
+async def test_ticks_of_another_replica_make_bars_too() -> None:
+    room = BarRoom()
+    _, outlet = room.client("AAPL")
+    quote = room.tick(1)
+    room.hub.relay(replace(quote, timestamp=START, current_price=Decimal(9)), "elsewhere")
+    await room.until(1)
+
+    assert shown(hear(room, outlet))[-1] == ("15:00:00", "forming", "9 10 9 10")
+
+
+@pytest.mark.parametrize("moment", [datetime.min, datetime.max, datetime(1969, 12, 31)])  # noqa: DTZ001, DTZ901 - made aware below
+async def test_a_time_that_cannot_be_is_left_out(moment: datetime) -> None:
+    room = BarRoom()
+    _, outlet = room.client("AAPL", channels=("bars.1d",))
+    quote = make_quote(timestamp=moment.replace(tzinfo=UTC))
+    room.hub.publish(room.hub.number(quote))
+    room.hub.publish(room.hub.number(quote))
+
+    assert shown(hear(room, outlet)) == []
+    assert sum(room.bars.stats()["left_out"].values()) == 2

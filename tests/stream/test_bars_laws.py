@@ -179,7 +179,7 @@ def test_days_follow_the_function_of_the_venue_and_hold_all_their_ticks(
         room = BarRoom(day_of=day_of)
         _, outlet = room.client("AAPL", channels=("bars.1d",))
         for trade in made:
-            await room.at(trade.at_s, str(trade.price))
+            await room.at(trade.at_s, str(trade.price), trade.volume)
         await room.clock.advance(10_000)
         room.hub.flush()
         return outlet.messages()

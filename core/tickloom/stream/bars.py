@@ -87,10 +87,11 @@ class Bars:
                 self._tell(series, self._clock.monotonic())
 
     def _take(self, series: Series, quote: Quote) -> None:
-        point = series.point_of(quote)
-        if point.at_s > self._checked_s and self._is_ahead(point.at_s):
-            self._left_out["ahead"] += 1
+        fault = self._fault_of(quote)
+        if fault is not None:
+            self._left_out[fault] += 1
             return
+        point = series.point_of(quote)
         if not series.is_new(point):
             return
         now_s = self._clock.monotonic()
@@ -101,10 +102,15 @@ class Bars:
         if closes or not series.is_hot:
             self._tell(series, now_s)
 
-    def _is_ahead(self, at_s: float) -> bool:
+    def _fault_of(self, quote: Quote) -> str | None:
+        at_s = quote.timestamp.timestamp()
+        if 0 <= at_s <= self._checked_s:
+            return None
         # What is not ahead now never will be, so the clock is looked at once in a minute.
         self._checked_s = self._clock.now().timestamp() + AHEAD_S
-        return at_s > self._checked_s
+        if at_s > self._checked_s:
+            return "ahead"
+        return "late" if at_s < 0 else None
 
     def bring(self, connection: Connection, symbol: str, channel: str) -> None:
         """Let a connection that has just begun to want bars have the newest one."""
@@ -117,6 +123,8 @@ class Bars:
         if isinstance(told, BarItem) and not book.is_changed:
             is_newest = newest.is_closed or told.bar.timestamp == newest.begin
             if is_newest:
+                # Behind those before it that are still held back.
+                self._hub.flush()
                 connection.offer(told)
                 connection.flush(Joiner())
                 return
@@ -140,9 +148,7 @@ class Bars:
         past = [
             (quote, now_s - max(0.0, (now - quote.received_at).total_seconds()))
             for quote in self._hub.watched(series.symbol)
-            if quote is not but
-            and not self._is_daily(quote)
-            and not self._is_ahead(quote.timestamp.timestamp())
+            if quote is not but and not self._is_daily(quote) and self._fault_of(quote) is None
         ]
         newest = self._hub.newest(series.symbol)
         for channel in channels:
