@@ -212,13 +212,13 @@ class Conversation(Generic[M]):
         audience = self._audience(tick.symbol)
         if not audience:
             return
-        gaps = self._ledger.take(tick.symbol, tick.epoch, tick.sequence, tick.skipped)
-        if gaps is None:
-            return
-        self._newest[tick.symbol] = message
-        for gap in gaps:
+        verdict = self._ledger.take(tick.symbol, tick.epoch, tick.sequence, tick.skipped)
+        if verdict.is_news:
+            self._newest[tick.symbol] = message
+        for gap in verdict.gaps:
             yield audience, gap
-        yield audience, message
+        if verdict.is_news:
+            yield audience, message
 
     def _settle_failure(self, failure: Failure) -> Iterator[tuple[tuple[M, ...], Parcel]]:
         asked = self._asked.get(failure.id, ()) if isinstance(failure.id, int) else ()

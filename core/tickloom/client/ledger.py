@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
+from msgspec import Struct
+
 from tickloom.client.messages import Gap
 from tickloom.model import is_glob, matches
 from tickloom.stream import protocol
@@ -13,10 +15,28 @@ from tickloom.stream.protocol import ResumePoint
 _MOST_EPOCHS = 4
 
 
-class _Place:
-    __slots__ = ("epoch", "seen", "told", "was_told")
+class Verdict(Struct, frozen=True):
+    """What a price is to those who wait for it.
 
-    def __init__(self) -> None:
+    Attributes:
+        gaps: What is missing before it.
+        is_news: Whether it is to be handed over.
+    """
+
+    gaps: tuple[Gap, ...] = ()
+    is_news: bool = True
+
+
+_NEWS = Verdict()
+_OLD = Verdict(is_news=False)
+
+
+class _Place:
+    __slots__ = ("begin", "epoch", "seen", "told", "was_told")
+
+    def __init__(self, epoch: str, sequence: int) -> None:
+        # Before this one none was handed over.
+        self.begin = (epoch, sequence)
         self.epoch = ""
         # The highest number in each of the last epochs.
         self.seen: dict[str, int] = {}
@@ -47,34 +67,54 @@ class Ledger:
         self._places: dict[str, _Place] = {}
         self._suspects: frozenset[str] = frozenset()
 
-    def take(self, symbol: str, epoch: str, sequence: int, skipped: int) -> list[Gap] | None:
-        """Note a price and return what is missing before it; ``None`` = it came already.
+    def take(self, symbol: str, epoch: str, sequence: int, skipped: int) -> Verdict:
+        """Note a price, and say what it is.
 
-        A price without a number, 0, is taken where nothing of its epoch came before.
+        A price without a number, 0, is news where nothing of its epoch came before.
         """
         place = self._places.get(symbol)
-        if sequence <= 0:
-            if place is not None and epoch in place.seen:
-                self.duplicates += 1
-                return None
-            return []
         if place is None:
-            place = self._places[symbol] = _Place()
-            missing = sequence - 1 - max(0, skipped)
-            is_missing = missing > 0 and self._is_suspect(symbol)
-            place.note(epoch, sequence)
-            dropped = missing if self._sees_start else 0
-            return [_gap(symbol, dropped, sequence, "hole")] if is_missing else []
+            return self._begin(symbol, epoch, sequence, skipped)
         before = place.seen.get(epoch, 0)
-        if sequence <= before:
-            self.duplicates += 1
-            return None
+        if sequence <= before or (sequence <= 0 and epoch in place.seen):
+            return self._again(place, symbol, epoch, sequence)
+        if sequence <= 0:
+            return _NEWS
         missing = max(0, sequence - before - 1 - max(0, skipped) - place.told)
         is_new_epoch = epoch not in place.seen
         is_missing = missing > 0 or (is_new_epoch and not place.was_told)
         place.note(epoch, sequence)
-        cause = "restart" if is_new_epoch else "hole"
-        return [_gap(symbol, missing, sequence, cause)] if is_missing else []
+        if not is_missing:
+            return _NEWS
+        gap = Gap(
+            symbol=symbol,
+            dropped=missing,
+            last_sequence=sequence - 1,
+            cause="restart" if is_new_epoch else "hole",
+        )
+        return Verdict((gap,))
+
+    def _begin(self, symbol: str, epoch: str, sequence: int, skipped: int) -> Verdict:
+        if sequence <= 0:
+            return _NEWS
+        self._places[symbol] = _Place(epoch, sequence)
+        self._places[symbol].note(epoch, sequence)
+        missing = sequence - 1 - max(0, skipped)
+        if missing <= 0 or not any(fits(symbol, pattern) for pattern in self._suspects):
+            return _NEWS
+        dropped = missing if self._sees_start else 0
+        gap = Gap(symbol=symbol, dropped=dropped, last_sequence=sequence - 1, cause="hole")
+        return Verdict((gap,))
+
+    def _again(self, place: _Place, symbol: str, epoch: str, sequence: int) -> Verdict:
+        begin_epoch, begin = place.begin
+        if epoch == begin_epoch and 0 < sequence < begin:
+            # A newer one overtook it, as a snapshot may that is asked for in between. It is too
+            # late for it, and nobody was told of it before.
+            gap = Gap(symbol=symbol, dropped=1, last_sequence=sequence, cause="hole")
+            return Verdict((gap,), is_news=False)
+        self.duplicates += 1
+        return _OLD
 
     def note(self, gap: protocol.Gap) -> None:
         """Note what the server says to be missing."""
@@ -104,7 +144,7 @@ class Ledger:
 
     def begin(self, symbol: str, point: ResumePoint) -> None:
         """Go on after a price that another stream has seen."""
-        place = self._places[symbol] = _Place()
+        place = self._places[symbol] = _Place("", 0)
         place.note(point.epoch, point.sequence)
 
     def forget(self, wants: Callable[[str], bool], patterns: Collection[str]) -> None:
@@ -117,20 +157,7 @@ class Ledger:
         self._places = {symbol: one for symbol, one in self._places.items() if wants(symbol)}
         self._suspects &= frozenset(patterns)
 
-    def _is_suspect(self, symbol: str) -> bool:
-        return any(fits(symbol, pattern) for pattern in self._suspects)
-
 
 def fits(symbol: str, pattern: str) -> bool:
     """True where a symbol is ``pattern``, or fits it."""
     return symbol == pattern or (is_glob(pattern) and matches(symbol, pattern))
-
-
-def _gap(symbol: str, dropped: int, sequence: int, cause: str) -> Gap:
-    restarted = cause == "restart"
-    return Gap(
-        symbol=symbol,
-        dropped=dropped,
-        last_sequence=sequence - 1,
-        cause="restart" if restarted else "hole",
-    )
