@@ -48,6 +48,7 @@ class Client:
         quote = self.hub.number(make_quote(symbol))
         self.newest[symbol] = quote
         self.hub.publish(quote)
+        self.hub.flush()
 
     async def got(self) -> list[dict[str, Any]]:
         return [json.loads(frame) for frame in await self.connection.take()]

@@ -86,6 +86,7 @@ class StreamServer:
             max_symbols=self._limits.max_symbols,
             max_message_bytes=self._limits.max_message_bytes,
             messages_per_s=self._limits.messages_per_s,
+            read_past=manager.writer.read_since if manager.settings.database.url else None,
         )
 
     async def serve(self, socket: WebSocket[Any, Any, Any]) -> None:

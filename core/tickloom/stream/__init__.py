@@ -7,7 +7,8 @@ from tickloom.stream.hub import Hub
 from tickloom.stream.item import WireFormat
 from tickloom.stream.protocol import LiveBar, Status, StatusState
 from tickloom.stream.ring import Ring
-from tickloom.stream.session import Session, SessionRules
+from tickloom.stream.rules import SessionRules
+from tickloom.stream.session import Session
 from tickloom.stream.stalled import Stalled
 from tickloom.stream.tick import Tick
 

@@ -62,6 +62,10 @@ class Backlog:
         """
         self._past.extend(items)
 
+    def tell(self, gap: Gap, key: str) -> None:
+        """Tell a hole before the next item of a key that is not of the past."""
+        self._gaps[key] = gap
+
     def take(self) -> list[Gap | Waiting]:
         """Return about :data:`PIECE_BYTES` in the order to send: a gap before what follows it."""
         found: list[Gap | Waiting] = []

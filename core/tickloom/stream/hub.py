@@ -198,6 +198,12 @@ class Hub:
         """Return the last tick of a symbol, ``None`` where there was none."""
         return self._newest.get(symbol)
 
+    def kept(self, symbol: str) -> list[Tick]:
+        """Return the newest past of a symbol, oldest first and without a hole."""
+        newest = self._newest.get(symbol)
+        kept = self._ring.kept(symbol) if self._ring is not None else []
+        return kept or ([newest] if newest is not None else [])
+
     def missed(self, symbol: str, epoch: str, sequence: int) -> list[Tick] | None:
         """Return all ticks of a symbol after one that a client has seen; ``None`` = not known."""
         newest = self._newest.get(symbol)

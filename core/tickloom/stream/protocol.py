@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from tickloom.errors import InvalidMessage, MessageTooLarge, UnknownMessage, verbatim
 from tickloom.model import Quote
@@ -46,6 +46,7 @@ class Subscribe(Struct, frozen=True, kw_only=True, tag_field="type", tag="subscr
     batch: bool | None = None
     fields: list[str] | None = None
     channels: list[str] | None = None
+    since: Annotated[datetime, Meta(tz=True)] | None = None
 
 
 class Unsubscribe(Struct, frozen=True, kw_only=True, tag_field="type", tag="unsubscribe"):
@@ -108,6 +109,7 @@ class MarketData(
     """One tick.
 
     ``skipped`` counts the ticks before it that the receiver did without for its interval.
+    ``stored`` says that it is of the past and comes from the database, where numbers have holes.
     """
 
     symbol: str
@@ -115,6 +117,7 @@ class MarketData(
     sequence: int
     data: Quote
     skipped: int = 0
+    stored: bool = False
 
 
 class PartialMarketData(
@@ -127,6 +130,7 @@ class PartialMarketData(
     sequence: int
     data: dict[str, Any]
     skipped: int = 0
+    stored: bool = False
 
 
 class LiveBar(Struct, frozen=True, kw_only=True, tag_field="type", tag="bar", omit_defaults=True):
@@ -165,6 +169,7 @@ class LiveBar(Struct, frozen=True, kw_only=True, tag_field="type", tag="bar", om
     currency: str | None = None
     partial: bool = False
     skipped: int = 0
+    stored: bool = False
 
 
 class Status(Struct, frozen=True, kw_only=True, tag_field="type", tag="status", omit_defaults=True):

@@ -55,6 +55,10 @@ class Ring:
         ):
             self._evict()
 
+    def kept(self, symbol: str) -> list[Tick]:
+        """Return all ticks of a symbol that are here, oldest first and without a hole."""
+        return list(self._ticks.get(symbol, ()))
+
     def since(self, symbol: str, epoch: str, sequence: int) -> list[Tick] | None:
         """Return the ticks after ``sequence``; ``None`` where some of them are gone."""
         ticks = self._ticks.get(symbol)

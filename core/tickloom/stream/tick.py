@@ -15,16 +15,24 @@ class Tick(Item):
         epoch: What its number counts in.
         position: Its number within this process.
         encoded: The message as JSON, where it is at hand.
+        stored: It comes from the store, where of several ticks with one time the last is kept.
     """
 
-    __slots__ = ("epoch", "quote")
+    __slots__ = ("epoch", "quote", "stored")
 
     def __init__(
-        self, quote: Quote, epoch: str, position: int = 0, encoded: bytes | None = None
+        self,
+        quote: Quote,
+        epoch: str,
+        position: int = 0,
+        encoded: bytes | None = None,
+        *,
+        stored: bool = False,
     ) -> None:
         super().__init__(quote.symbol, quote.symbol, quote.sequence, position)
         self.quote = quote
         self.epoch = epoch
+        self.stored = stored
         if encoded is not None:
             self._framed = WireFormat.JSON.framed(encoded)
 
@@ -39,6 +47,7 @@ class Tick(Item):
                 epoch=epoch,
                 sequence=quote.sequence,
                 skipped=skipped,
+                stored=self.stored,
                 data=quote,
             )
         values = {name: getattr(quote, name) for name in fields}
@@ -47,5 +56,6 @@ class Tick(Item):
             epoch=epoch,
             sequence=quote.sequence,
             skipped=skipped,
+            stored=self.stored,
             data={name: value for name, value in values.items() if value is not None},
         )
