@@ -196,11 +196,42 @@ def check_command(words: list[str]) -> None:
             assert word.partition("=")[0] in options | {"--help"}, word
 
 
+async def test_what_is_told_of_each_provider_is_what_it_declares(tmp_path: Path) -> None:
+    file = tmp_path / "tickloom.toml"
+    file.write_text(
+        '[database]\nurl = ""\n[plugins]\nstrict = true\n'
+        '[plugins.iex]\nbase_url = "http://127.0.0.1:9"\nstream_url = "http://127.0.0.1:9"\n'
+        '[plugins.iex.captures]\npath = "."\n'
+        f"[plugins.replay]\npath = {json.dumps(str(ROOT / 'examples' / 'data'))}\n"
+    )
+    settings = load_settings(file, environment={"ALPHA_VANTAGE_API_KEY": "a"})
+    async with MarketDataManager(settings) as manager:
+        known = {name: source.info for name, source in manager.router.sources.items()}
+    table = page("docs/providers.md").partition("## Who is asked")[0]
+    told = {name: cells[1:] for name, cells in rows(table).items()}
+
+    assert told.keys() == known.keys()
+    for name, info in known.items():
+        *cells, bars = told[name]
+        limits = {"s": info.budget.per_second, "min": info.budget.per_minute}
+        limits["day"] = info.budget.per_day
+        budget = [f"{limit}/{period}" for period, limit in limits.items() if limit is not None]
+        offers = (info.has_company, info.has_search, info.has_stream)
+        assert cells == [
+            f"`{info.timeliness}`",
+            str(info.max_batch),
+            ", ".join(budget) or "none",
+            *("yes" if offered else "no" for offered in offers),
+        ]
+        if name != "replay":
+            assert bars == " ".join(f"`{interval}`" for interval in info.intervals)
+
+
 def test_the_shipped_settings_can_be_used(tmp_path: Path) -> None:
     settings = load_settings(ROOT / "examples" / "tickloom.toml", environment={})
     assert (settings.providers.primary, settings.redis.url) == ("yahoo", "")
     assert settings.database.url.startswith("sqlite:///")
-    assert settings.plugins.enabled == ("simulated", "replay")
+    assert settings.plugins.enabled == ("simulated", "replay", "yahoo")
     assert set(settings.plugins.tables) == {"simulated", "replay"}
 
 

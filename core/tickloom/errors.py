@@ -108,9 +108,14 @@ def scrub(error: BaseException) -> str:
         text = str(error)
     except Exception:  # noqa: BLE001 - foreign code; the type must do
         text = ""
-    text = re.sub(r"\?[^\s'\"<>)]+", "?…", text)
-    text = re.sub(r"://[^\s/@]+@", "://…@", text)
+    text = scrub_text(text)
     return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
+
+
+def scrub_text(text: str) -> str:
+    """Return a text with the queries of its URLs, and what stands before their hosts, cut out."""
+    text = re.sub(r"\?[^\s'\"<>)]+", "?…", text)
+    return re.sub(r"://[^\s/@]+@", "://…@", text)
 
 
 class RequestError(TickloomError):

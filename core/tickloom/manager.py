@@ -42,6 +42,7 @@ from tickloom.model import (
     parse_symbol,
 )
 from tickloom.monitoring.health import overall, providers_health
+from tickloom.monitoring.logs import guard_library_logs
 from tickloom.pipeline import Pipeline
 from tickloom.plugins import Plugins, load_plugins
 from tickloom.quality import Inspector
@@ -92,6 +93,7 @@ class MarketDataManager:
         self._warm_symbols()
         self.clock: Clock = clock or SystemClock()
         self.epoch = secrets.token_hex(8)
+        guard_library_logs()
         self._http = httpx.AsyncClient(
             timeout=self.settings.feeds.provider_timeout_s,
             headers={"User-Agent": f"tickloom/{__version__}"},

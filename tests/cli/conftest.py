@@ -36,7 +36,7 @@ def invoke(home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[...
     yield run
     # The command's log goes to a stream that the runner has closed.
     logger.remove()
-    for name in ("ticking", "broken"):
+    for name in ("ticking", "broken", "idle", "other"):
         sys.modules.pop(name, None)
 
 

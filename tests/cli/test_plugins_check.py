@@ -79,6 +79,53 @@ def test_a_plugin_that_cannot_be_loaded_is_told_with_its_reason(
     assert result.exit_code == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "key", "url"),
+    [
+        ("alpha_vantage", "base_url", "alpha.example"),
+        ("iex", "base_url", "iex.example/v1"),
+        ("iex", "stream_url", "wss://iex.example"),
+        ("yahoo", "base_url", "not a url"),
+        ("yahoo", "stream_url", "https://yahoo.example"),
+    ],
+)
+def test_an_address_that_can_be_none_is_told_before_anything_is_asked(
+    invoke: Invoke, home: Home, name: str, key: str, url: str
+) -> None:
+    home.write("tickloom.toml", f'[plugins.{name}]\n{key} = "{url}"\n')
+    result = invoke("plugins", "check", name)
+    assert (
+        f"plugin {name} failed: tickloom.toml: plugins.{name}.{key} cannot be used: found '{url}'"
+    ) in result.stderr
+
+
+_IDLE = """
+from tickloom.errors import NotConfigured
+from tickloom.hookspecs import hookimpl
+
+tickloom_api = (1,)
+
+
+@hookimpl
+def tickloom_providers(settings):
+    raise NotConfigured("its vendor closed", fix="Set plugins.idle.base_url.")
+"""
+
+
+def test_a_plugin_that_nobody_configured_is_told_as_such(invoke: Invoke, home: Home) -> None:
+    home.install("idle", _IDLE)
+    result = invoke("plugins", "check", "idle")
+    assert result.stderr.splitlines() == [
+        "error: plugin idle is not configured: its vendor closed. Set plugins.idle.base_url."
+    ]
+    assert result.exit_code == 3
+
+
+def test_it_is_told_how_symbols_are_named_where_some_are_missing(invoke: Invoke) -> None:
+    result = invoke("plugins", "check", "ticking", "--symbol", "TICK.ONE")
+    assert "--symbol ONE --symbol TWO" in result.stdout
+
+
 _GROUPED = """
 from msgspec import Struct
 from tickloom.hookspecs import hookimpl

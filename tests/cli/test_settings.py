@@ -198,7 +198,6 @@ def test_a_fallback_that_nobody_configured_is_told_calmly(invoke: Invoke, home: 
     providers = '[providers]\nprimary = "ticking"\nfallback = ["idle"]\n'
     home.write("tickloom.toml", f"{providers}[plugins.ticking]\n")
     variables = {
-        "ALPHA_VANTAGE_API_KEY": "none",
         "TICKLOOM_SERVER__PORT": "0",
         "TICKLOOM_SERVER__STREAM_PORT": "0",
         "TICKLOOM_DATABASE__URL": "",
@@ -218,10 +217,25 @@ def test_a_fallback_that_nobody_configured_is_told_calmly(invoke: Invoke, home: 
 def test_a_primary_that_nobody_configured_is_warned_of(invoke: Invoke, home: Home) -> None:
     home.install("idle", IDLE)
     home.write("tickloom.toml", '[providers]\nprimary = "idle"\nfallback = []\n')
-    result = invoke("config", "check", ALPHA_VANTAGE_API_KEY="none")
+    result = invoke("config", "check")
 
     assert "the primary provider idle is not running: its vendor closed" in result.stderr
     assert result.exit_code == 0
+
+
+def test_a_plugin_that_runs_for_another_provider_than_named_is_told_as_such(
+    invoke: Invoke, home: Home
+) -> None:
+    source = (home.site / "ticking.py").read_text(encoding="utf-8")
+    home.install("other", source.replace('"ticking"', '"other_one"').replace("TICK.", "OTHER."))
+    home.write("tickloom.toml", '[providers]\nprimary = "ticking"\nfallback = ["other"]\n')
+    assert invoke("config", "check").stderr == ""
+
+    home.write("tickloom.toml", '[providers]\nprimary = "other"\nfallback = []\n')
+    assert (
+        "the primary provider other is not running: its plugin offers provider other_one "
+        "with these settings"
+    ) in invoke("config", "check").stderr
 
 
 def test_doctor_tells_of_wrong_settings_what_can_be_told(invoke: Invoke, home: Home) -> None:

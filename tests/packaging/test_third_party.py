@@ -100,6 +100,8 @@ def test_the_example_is_found_used_and_gone_again(
         quote = clean.ask("quote", "EXA.EURUSD", cwd=tmp_path)
         assert '"provider":"example"' in str(quote).replace("'", '"').replace(": ", ":")
     assert clean.plugins(tmp_path) == before
+    # Nobody is asked but who is here: yahoo would be, over the network.
+    (tmp_path / "tickloom.toml").write_text('[plugins]\nenabled = ["simulated", "example"]\n')
     done = clean.run(clean.bin / "tickloom", "quote", "EXA.EURUSD", "--json", cwd=tmp_path)
     assert done.returncode == 1
     assert "unknown-symbol" in done.stderr

@@ -126,7 +126,7 @@ def _first_symbol(listing: Listing) -> str:
 
 def _describe_symbols(info: ProviderInfo) -> str:
     if info.symbols is None:
-        return f"{info.name}: {info.namespace or 'any'}…"
+        return f"{info.name}: {f'{info.namespace}…' if info.namespace else 'any that it knows'}"
     some = ", ".join(sorted(info.symbols)[:_MOST_SHOWN])
     more = len(info.symbols) - _MOST_SHOWN
     return f"{info.name}: {some}" + (f" and {more} more" if more > 0 else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from importlib.metadata import EntryPoint
 from typing import Any
 
 import httpx
@@ -51,22 +52,35 @@ class Listing(Struct, frozen=True):
     def absent_providers(self, settings: ProviderSettings) -> list[str]:
         """Return a sentence for each provider that ``[providers]`` names and that does not run.
 
-        A fallback that is not configured is none of them: those that come by default are named
-        for whoever has use for them.
+        A fallback that is not configured is none of them, be it that its plugin is not or that the
+        plugin runs for another one: those that come by default are named for whoever has use for
+        them.
         """
         named = {settings.primary: "primary"} | dict.fromkeys(settings.fallback, "fallback")
-        reasons = {line.name: line.reason or line.state for line in self.report}
-        unused = {line.name for line in self.report if line.state == "not configured"}
+        lines = {line.name: line for line in self.report}
+        unused = {line.name for line in self.report if line.state in {"not configured", "active"}}
         return [
-            f"the {role} provider {name} is not running: {reasons.get(name, 'not installed')}"
+            f"the {role} provider {name} is not running: {_why_absent(lines.get(name))}"
             for name, role in named.items()
             if name and name not in self.providers
             if role == "primary" or name not in unused
         ]
 
 
-def list_plugins(settings: Settings) -> Listing:
+def _why_absent(line: PluginReport | None) -> str:
+    if line is None:
+        return "not installed"
+    if line.state == "active":
+        return f"its plugin offers {', '.join(line.offers) or 'nothing'} with these settings"
+    return line.reason or line.state
+
+
+def list_plugins(settings: Settings, points: Sequence[EntryPoint] | None = None) -> Listing:
     """Load the plugins of ``settings``, list them and let go of them; failures are lines of it.
+
+    Args:
+        settings: Those of the host.
+        points: The plugins to consider; ``None`` = all installed.
 
     Raises:
         PluginError: ``plugins.strict`` is set and a plugin failed.
@@ -74,7 +88,7 @@ def list_plugins(settings: Settings) -> Listing:
 
     async def run() -> Listing:
         async with httpx.AsyncClient() as http:
-            plugins = load_plugins(settings, http, SystemClock())
+            plugins = load_plugins(settings, http, SystemClock(), points)
             await plugins.aclose()
         return Listing.of(plugins)
 

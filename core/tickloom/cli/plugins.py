@@ -141,6 +141,8 @@ def _print_checked(checked: Checked) -> None:
     ]
     if withheld:
         console.print(f"not tried, and needed for a higher tier: {', '.join(withheld)}")
+        if any("known symbol" in one.reason for one in checked.outcomes if one.withholds):
+            console.print("To try what needs known symbols: --symbol ONE --symbol TWO")
 
 
 def _tell_checked(checked: Checked) -> dict[str, object]:

@@ -11,10 +11,11 @@ from typing import Any
 import httpx
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tickloom.cli.listing import list_plugins
 from tickloom.clock import Clock, SystemClock
-from tickloom.errors import NotFound, PluginError
+from tickloom.errors import NotConfigured, NotFound, PluginError
 from tickloom.feeds.budget import RequestBudget
 from tickloom.model import parse_symbol
 from tickloom.plugins import Plugins, find_entry_points, load_plugins
@@ -80,6 +81,7 @@ def check_plugin(
 
     Raises:
         NotFound: No such plugin is installed.
+        NotConfigured: It needs settings that nobody made.
         PluginError: It cannot be loaded with these settings, or offers nothing.
     """
     points = [point for point in find_entry_points() if point.name == name]
@@ -89,10 +91,12 @@ def check_plugin(
             f"no plugin {name} is installed", expected=f"one of {', '.join(names) or 'none'}"
         )
     # Whether the plugin is enabled says nothing about whether it keeps to the contract.
-    wanted = {"plugins": {"strict": False, "enabled": [name]}}
-    settings = load_settings(config_file, overrides=wanted)
-    found = list_plugins(settings)
+    settings = load_settings(config_file, overrides={"plugins": {"strict": False}})
+    settings = replace(settings, plugins=replace(settings.plugins, enabled=None))
+    found = list_plugins(settings, points)
     [line] = [one for one in found.report if one.name == name][:1]
+    if line.state == "not configured":
+        raise NotConfigured(f"plugin {name} is not configured: {line.reason}")
     if line.state != "active":
         raise PluginError(f"plugin {name} {line.state}: {line.reason}")
     if not line.offers:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from loguru import logger
 
-from tickloom.errors import ConfigError
+from tickloom.errors import ConfigError, ProviderUnavailable, scrub_text
 from tickloom.settings import LoggingSettings
 
 if TYPE_CHECKING:
@@ -20,6 +20,12 @@ _TEXT = (
 )
 _ROTATION = "50 MB"
 _RETENTION = 5
+
+# Filters are not inherited, so each logger of the HTTP client needs its own.
+_HTTP = (
+    "httpx",
+    *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")),
+)
 
 _level_name = ["INFO"]
 
@@ -68,6 +74,28 @@ def set_up_logging(settings: LoggingSettings) -> None:
     for noisy in ("httpx", "httpcore", "asyncio", "aiosqlite", "piccolo", "uvicorn.error"):
         # Below it they print every request or connection, some with keys in the URL.
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def guard_library_logs() -> None:
+    """Keep what is nobody's business out of libraries' log lines; calling it again is allowed.
+
+    httpx prints each URL at INFO, and most vendors want their key in the query: queries are cut
+    out, for whoever uses httpx in this process. stamina warns of each retry without saying of
+    what; those of ours are counted in a provider's status.
+    """
+    for name in _HTTP:
+        logging.getLogger(name).addFilter(_hide_query)
+    logging.getLogger("stamina").addFilter(_is_no_retry_of_ours)
+
+
+def _hide_query(record: logging.LogRecord) -> bool:
+    record.msg, record.args = scrub_text(record.getMessage()), ()
+    return True
+
+
+def _is_no_retry_of_ours(record: logging.LogRecord) -> bool:
+    cause = str(getattr(record, "stamina.caused_by", ""))
+    return not cause.startswith(ProviderUnavailable.__name__)
 
 
 def set_level(level: str) -> None:

@@ -1,4 +1,4 @@
-"""For those who write plugins: a server that plays faults, and a probe of the event loop."""
+"""For those who write plugins: contracts, a server that plays faults, a probe of the event loop."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from tickloom.testing.lag import LoopLag
 from tickloom.testing.server import Fault, FaultServer, Handler, Reply, Request
 
 if TYPE_CHECKING:
+    from tickloom.feeds.checks import check_quote
     from tickloom.testing.contract import NotifierContract, ProviderContract, ValidatorContract
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Reply",
     "Request",
     "ValidatorContract",
+    "check_quote",
 ]
 
 
@@ -31,4 +33,8 @@ def __getattr__(name: str) -> Any:
         from tickloom.testing import contract  # noqa: PLC0415 - see above
 
         return getattr(contract, name)
+    if name == "check_quote":
+        from tickloom.feeds import checks  # noqa: PLC0415 - see above
+
+        return checks.check_quote
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -32,7 +32,8 @@ class Request(Struct, frozen=True):
 
     Attributes:
         method: In capitals.
-        path: Decoded, without the query.
+        path: As it was sent, with its percent signs, so that a slash in a name can be told apart;
+            without the query.
         query: The last value of each name.
         headers: Names in lower case.
         body: Up to its ``Content-Length``.
@@ -82,6 +83,7 @@ class FaultServer:
     Args:
         handler: Answers each request.
         tls: Speak TLS with a certificate that nobody trusts; needs the package ``trustme``.
+        ports: Of HTTP and of the WebSocket listener, to come back where one was; 0 = any free one.
 
     Attributes:
         url: ``http://127.0.0.1:port``, or ``https://…``.
@@ -91,9 +93,12 @@ class FaultServer:
         websocket: Serves each WebSocket connection; ``None`` = such connections are closed.
     """
 
-    def __init__(self, handler: Handler, *, tls: bool = False) -> None:
+    def __init__(
+        self, handler: Handler, *, tls: bool = False, ports: tuple[int, int] = (0, 0)
+    ) -> None:
         self._handler = handler
         self._tls = tls
+        self._ports = ports
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self._sockets: Server | None = None
@@ -108,10 +113,11 @@ class FaultServer:
         from websockets.asyncio.server import serve  # noqa: PLC0415
 
         context = _untrusted() if self._tls else None
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=context)
+        port, ws_port = self._ports
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", port, ssl=context)
         scheme = "https" if self._tls else "http"
         self.url = f"{scheme}://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-        self._sockets = await serve(self._accept_socket, "127.0.0.1", 0)
+        self._sockets = await serve(self._accept_socket, "127.0.0.1", ws_port)
         port = next(iter(self._sockets.sockets)).getsockname()[1]
         self.ws_url = f"ws://127.0.0.1:{port}"
         return self

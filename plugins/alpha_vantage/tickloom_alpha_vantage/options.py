@@ -22,7 +22,7 @@ class AlphaVantageSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """
 
     api_key: Secret | None = None
-    base_url: str = "https://www.alphavantage.co"
+    base_url: Annotated[str, Meta(pattern=r"^https?://\S+$")] = "https://www.alphavantage.co"
     premium: bool = False
     entitlement: Literal["", "delayed", "realtime"] = ""
     calls_per_minute: Annotated[int, Meta(ge=1)] | None = None

@@ -96,7 +96,7 @@ class Vendor:
 
 async def until(met: Callable[[], Any]) -> None:
     async with asyncio.timeout(5):
-        while not met():  # noqa: ASYNC110 - a socket on the other side has no event to offer
+        while not met():
             await asyncio.sleep(0.005)
 
 

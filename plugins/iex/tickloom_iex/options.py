@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 from tickloom.roles import Secret
 from tickloom_iex.capture.options import CaptureOptions
 
+Url = Annotated[str, Meta(pattern=r"^(https?://\S+)?$")]
 Channel = Literal[
     "stocksUS",
     "stocksUS1Second",
@@ -41,10 +42,10 @@ class IexSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         captures: Captures of IEX Exchange that are played; ``None`` = none.
     """
 
-    base_url: str = ""
+    base_url: Url = ""
     api_key: Secret | None = None
     sandbox: bool = False
-    stream_url: str = ""
+    stream_url: Url = ""
     stream_channel: Channel = "stocksUSNoUTP"
     stream_idle_s: Annotated[float, Meta(gt=0, le=86_400)] = 180.0
     events: bool = True

@@ -47,7 +47,7 @@ def paths_of(requests: Sequence[Request]) -> list[str]:
 
 
 async def asked(server: FaultServer) -> None:
-    while not server.requests:  # noqa: ASYNC110 - the server has no event for it
+    while not server.requests:
         await asyncio.sleep(0.01)
 
 

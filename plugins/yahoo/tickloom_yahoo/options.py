@@ -25,7 +25,9 @@ class YahooSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     threads: Annotated[int, Meta(ge=1, le=32)] = 4
     cache_dir: Path | None = None
-    base_url: str = ""
-    stream_url: str = "wss://streamer.finance.yahoo.com/?version=2"
+    base_url: Annotated[str, Meta(pattern=r"^(https?://\S+)?$")] = ""
+    stream_url: Annotated[str, Meta(pattern=r"^wss?://\S+$")] = (
+        "wss://streamer.finance.yahoo.com/?version=2"
+    )
     timeout_s: Annotated[float, Meta(gt=0, le=120)] = 10.0
     extended_hours: bool = False

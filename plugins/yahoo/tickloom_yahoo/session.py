@@ -26,6 +26,9 @@ from tickloom_yahoo.refusals import PROVIDER, is_stale_crumb, rate_limited
 # Anything that is a sentence, a page or JSON came in place of a crumb.
 _CRUMB = re.compile(r"[!-;=?-z|~\\]{1,64}", re.ASCII)
 
+# What curl says beside the cause.
+_CURL = re.compile(r"Failed to perform, |\.? See https://curl\.se.*")
+
 
 class YahooSession:
     """Asks Yahoo, with a crumb where the question needs one.
@@ -149,14 +152,15 @@ def _quieten() -> None:
 
 
 def _translated(error: Exception) -> ProviderUnavailable:
+    said = _CURL.sub("", scrub(error))
     kinds = {kind.__name__ for kind in type(error).__mro__}
     if "Timeout" in kinds or isinstance(error, TimeoutError):
         return ProviderUnavailable(f"provider {PROVIDER} did not answer in time")
     if "SSLError" in kinds:
         return ProviderUnavailable(
-            f"no trusted connection to provider {PROVIDER}: {scrub(error)}",
+            f"no trusted connection to provider {PROVIDER}: {said}",
             fix="Check the address, and the certificates of this machine.",
         )
     if "ConnectionError" in kinds:
-        return ProviderUnavailable(f"provider {PROVIDER} cannot be reached: {scrub(error)}")
-    return ProviderUnavailable(f"provider {PROVIDER} broke off its answer: {scrub(error)}")
+        return ProviderUnavailable(f"provider {PROVIDER} cannot be reached: {said}")
+    return ProviderUnavailable(f"provider {PROVIDER} broke off its answer: {said}")

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tickloom.errors import BadRecord, NoData
-from tickloom.feeds.checks import check_quote
 from tickloom.model import parse_symbol
 from tickloom.roles import HistoryRequest
+from tickloom.testing import check_quote
 from tickloom_iex.capture.bars import INTERVALS, check_request, make_bars, reach_of
 from tickloom_iex.capture.book import Book
 from tickloom_iex.capture.counts import CaptureCounts

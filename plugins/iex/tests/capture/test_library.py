@@ -10,6 +10,7 @@ import pytest
 from tickloom.errors import ProviderUnavailable
 from tickloom_iex.capture.counts import CaptureCounts
 from tickloom_iex.capture.library import find_captures, read_captures
+from tickloom_iex.capture.segments import SegmentReader
 
 _DAY = 86_400.0
 
@@ -103,3 +104,14 @@ def test_a_reading_ends_early_when_it_is_told_to(forge, tmp_path):
     halt.set()
 
     assert len(list(segments)) < 3_999
+
+
+def test_a_reading_that_is_ended_before_it_began_complains_of_no_file(forge, tmp_path):
+    (tmp_path / "1").write_bytes(forge.capture(forge.segment(forge.event("O"))))
+    captures = _find(tmp_path)
+    halt = Flag()
+    halt.set()
+
+    assert list(SegmentReader(CaptureCounts(), halt).read(captures[0].path)) == []
+    with pytest.raises(ProviderUnavailable, match="the captures are closed"):
+        find_captures(tmp_path, halt)

@@ -50,7 +50,7 @@ def find_captures(path: Path, halt: Flag) -> list[Capture]:
         halt: Once set, the search ends early.
 
     Raises:
-        ProviderUnavailable: There is none that can be read.
+        ProviderUnavailable: There is none that can be read, or ``halt`` is set.
     """
     found: list[Capture] = []
     problem: TickloomError | None = None
@@ -58,6 +58,8 @@ def find_captures(path: Path, halt: Flag) -> list[Capture]:
         try:
             found.append(_look_at(file, halt))
         except TickloomError as error:
+            if halt.is_set():
+                raise ProviderUnavailable("the captures are closed") from error
             problem = problem or error
             logger.warning("iex_captures: {}", error)
     if not found:

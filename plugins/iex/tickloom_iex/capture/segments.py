@@ -169,6 +169,10 @@ class SegmentReader:
                     counts.foreign += 1
                     if not self._protocol and counts.foreign > foreign_before + _PATIENCE:
                         break
+        except BadRecord:
+            # A file that was hardly begun looks empty.
+            if not self._halt.is_set():
+                raise
         except OSError as error:
             raise ProviderUnavailable(
                 f"the capture {path.name} cannot be read", found=verbatim(str(error.strerror))
