@@ -303,3 +303,28 @@ def test_the_first_price_after_a_cut_tells_those_that_came_meanwhile() -> None:
     [gap] = ledger.take("SIM.A", "e", 7, 0).gaps
 
     assert (gap.dropped, gap.last_sequence) == (6, 6)
+
+
+def test_what_was_told_before_a_cut_explains_nothing_after_it() -> None:
+    ledger = Ledger(sees_start=True)
+    ledger.take("A", "e1", 1, 0)
+    ledger.note(protocol.Gap(symbol="A", dropped=2, last_sequence=3))
+    ledger.lost({"A"})
+
+    [same] = ledger.take("A", "e1", 4, 0).gaps
+    ledger.note(protocol.Gap(symbol="A", dropped=2, last_sequence=6))
+    ledger.lost({"A"})
+    [other] = ledger.take("A", "e2", 1, 0).gaps
+
+    assert (same.cause, same.dropped) == ("hole", 2)
+    assert (other.cause, other.dropped) == ("restart", 0)
+
+
+def test_a_price_that_a_snapshot_overtook_is_told_and_not_handed_over() -> None:
+    ledger = Ledger(sees_start=True)
+    ledger.take("A", "e1", 3, 0)
+
+    verdict = ledger.take("A", "e1", 2, 0)
+
+    assert not verdict.is_news
+    assert [(gap.dropped, gap.last_sequence) for gap in verdict.gaps] == [(1, 2)]
