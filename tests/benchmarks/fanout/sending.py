@@ -157,6 +157,8 @@ class Ours:
             access_log=False,
             lifespan="on",
             timeout_graceful_shutdown=1,
+            # The clients answer no pings.
+            ws_ping_timeout=600,
         )
         server = self._server = uvicorn.Server(config)
         server.capture_signals = nullcontext  # type: ignore[method-assign]
@@ -251,8 +253,9 @@ async def main(kind: str) -> None:
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         command = json.loads(line)
         what, wanted = command.pop("do"), command.pop("clients")
-        while sender.clients() < wanted:
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(60):
+            while sender.clients() < wanted:
+                await asyncio.sleep(0.01)
         if what == "memory":
             say(memory())
         else:
