@@ -21,16 +21,7 @@ from tickloom.cache import CacheManager
 from tickloom.clock import Clock, SystemClock
 from tickloom.config import config
 from tickloom.errors import ConfigError, InvalidSymbol, TickloomError
-from tickloom.feeds import (
-    Feeds,
-    Reader,
-    RedisPlaces,
-    RequestBudget,
-    Router,
-    Sessions,
-    Source,
-    make_rates,
-)
+from tickloom.feeds import Feeds, Reader, Router, Sessions, open_sources
 from tickloom.model import (
     Company,
     HistoricalData,
@@ -48,7 +39,6 @@ from tickloom.plugins import Plugins, load_plugins
 from tickloom.quality import Inspector
 from tickloom.questions import check_history, check_search, check_symbols
 from tickloom.relay import Cluster
-from tickloom.roles import Provider
 from tickloom.settings import Settings
 from tickloom.store import QuoteWriter, open_backend
 from tickloom.stream import Demand, Hub, LiveBar, Ring
@@ -101,7 +91,11 @@ class MarketDataManager:
         self.plugins: Plugins = load_plugins(self.settings, self._http, self.clock, entry_points)
         self._jitter = jitter or random.Random()  # noqa: S311 - spreads retries, guards nothing
         self.cache_manager = CacheManager(self.settings.cache, self.settings.redis, self.clock)
-        self.router = Router(self._sources(), self.settings.providers)
+        redis = self.cache_manager.redis_cache.client
+        sources = open_sources(
+            self.plugins.providers, self.settings, redis, self.clock, self._jitter
+        )
+        self.router = Router(sources, self.settings.providers)
         self.inspector = Inspector(self.plugins.validators)
         self.writer = QuoteWriter(
             open_backend(self.settings.database.url), self.settings.database, self.clock
@@ -112,7 +106,7 @@ class MarketDataManager:
         self.pipeline = Pipeline(self.inspector, self.cache_manager.quotes, hub, self.writer)
         self.cluster = Cluster(
             self.settings,
-            self.cache_manager.redis_cache.client,
+            redis,
             hub,
             demand,
             self.cache_manager.quotes,
@@ -146,22 +140,6 @@ class MarketDataManager:
         stream = self.settings.stream
         ring = Ring(self.clock, stream.ring.count, stream.ring.max_bytes, stream.ring.age_s)
         return Hub(self.epoch, demand, ring, self.clock, stream.flush_interval_ms / 1_000)
-
-    def _sources(self) -> list[Source]:
-        timeout_s = self.settings.feeds.provider_timeout_s
-        return [
-            Source(provider, self.clock, timeout_s, self._budget(name, provider), self._jitter)
-            for name, provider in self.plugins.providers.items()
-        ]
-
-    def _budget(self, name: str, provider: Provider) -> RequestBudget:
-        budget = self.settings.providers.budgets.get(name, provider.info.budget)
-        redis = self.cache_manager.redis_cache.client
-        shared = None
-        if redis is not None:
-            prefix = self.settings.redis.prefix
-            shared = RedisPlaces(name, make_rates(budget), redis, prefix, self.clock)
-        return RequestBudget(name, budget, self.clock, shared)
 
     async def __aenter__(self) -> Self:
         await self.initialize()

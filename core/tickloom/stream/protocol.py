@@ -169,7 +169,6 @@ class LiveBar(Struct, frozen=True, kw_only=True, tag_field="type", tag="bar", om
     currency: str | None = None
     partial: bool = False
     skipped: int = 0
-    stored: bool = False
 
 
 class Status(Struct, frozen=True, kw_only=True, tag_field="type", tag="status", omit_defaults=True):
