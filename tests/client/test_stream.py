@@ -167,6 +167,51 @@ async def test_numbers_that_begin_anew_are_told_where_the_server_says_nothing() 
     assert [(gap.cause, gap.dropped) for gap in gaps] == [("restart", 0)]
 
 
+def bar(sequence: int, interval: str = "1m", **more: Any) -> dict[str, Any]:
+    prices = dict.fromkeys(("open", "high", "low", "close"), 1.1)
+    return {
+        "type": "bar",
+        "symbol": "A",
+        "interval": interval,
+        "timestamp": "2026-01-02T15:00:00Z",
+        "state": "forming",
+        "ticks": 1,
+        "epoch": "e1",
+        "sequence": sequence,
+        **prices,
+        **more,
+    }
+
+
+async def test_bars_are_told_once_each_with_what_is_missing_of_their_interval() -> None:
+    async def handler(socket: ServerConnection) -> None:
+        gap = {
+            "type": "gap", "symbol": "A", "dropped": 1, "last_sequence": 5, "channel": "bars.1m"
+        }  # fmt: skip
+        bars = (bar(1), bar(1), bar(1, "1h"), bar(4, skipped=1), gap, bar(6), tick(1))
+        await accept(socket, *bars)
+        await socket.wait_closed()
+
+    async with (
+        served(handler) as client,
+        client.stream(["A"], channels=["quotes", "bars.1m", "bars.1h"]) as ticks,
+    ):
+        story: list[Any] = []
+        ticks.on_bar = lambda one: story.append((one.interval, one.sequence))
+        ticks.on_gap = lambda gap: story.append((gap.channel, gap.cause, gap.dropped))
+        await anext(ticks)
+
+    assert story == [
+        ("1m", 1),
+        ("1h", 1),
+        ("bars.1m", "hole", 1),
+        ("1m", 4),
+        ("bars.1m", "server", 1),
+        ("1m", 6),
+    ]
+    assert ticks.missed == 0
+
+
 async def test_garbage_is_told_and_the_rest_still_comes() -> None:
     async def handler(socket: ServerConnection) -> None:
         await accept(socket, tick(1))

@@ -18,7 +18,7 @@ from tickloom.client.messages import (
 )
 from tickloom.client.rest import Quotes
 from tickloom.client.stream import Stream
-from tickloom.stream.protocol import Failure, ResumePoint, Status
+from tickloom.stream.protocol import Failure, LiveBar, ResumePoint, Status
 
 __all__ = [
     "Client",
@@ -27,6 +27,7 @@ __all__ = [
     "Event",
     "Failure",
     "Gap",
+    "LiveBar",
     "Message",
     "PartialQuote",
     "PartialTick",

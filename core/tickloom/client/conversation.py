@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from typing import Generic, TypeAlias, TypeVar
 
+from msgspec.structs import replace
+
 from tickloom.client.asking import Asking, Options
 from tickloom.client.ledger import Ledger, fits
 from tickloom.client.messages import (
@@ -31,6 +33,7 @@ from tickloom.errors import (
 from tickloom.stream import protocol
 from tickloom.stream.protocol import (
     Failure,
+    LiveBar,
     Pong,
     ResumePoint,
     Status,
@@ -77,6 +80,8 @@ class Conversation(Generic[M]):
         self._asking = Asking(options)
         self._reader = Reader(wire, partial=bool(options.fields))
         self._ledger = Ledger(sees_start=options.snapshot)
+        # Bars have numbers of their own; nothing resumes them.
+        self._bars = Ledger(sees_start=False)
         self._members: dict[M, _Member] = {}
         self._holders: Counter[str] = Counter()
         self._accepted: set[str] = set()
@@ -92,8 +97,8 @@ class Conversation(Generic[M]):
 
     @property
     def duplicates(self) -> int:
-        """Prices that came again and were left out."""
-        return self._ledger.duplicates
+        """Prices and bars that came again and were left out."""
+        return self._ledger.duplicates + self._bars.duplicates
 
     def begin(self, points: Mapping[str, ResumePoint]) -> None:
         """Go on where another conversation ended; before anything came."""
@@ -109,6 +114,7 @@ class Conversation(Generic[M]):
     def lost(self) -> None:
         """Note that the connection broke."""
         self._ledger.lost(self._accepted)
+        self._bars.lost(())
 
     def join(self, member: M, patterns: Collection[str]) -> tuple[Requests, list[Message]]:
         """Add symbols and patterns to those of a stream.
@@ -161,6 +167,7 @@ class Conversation(Generic[M]):
         if not free:
             return []
         self._ledger.forget(self._is_wanted, self._holders)
+        self._bars.forget(lambda key: self._is_wanted(key.partition(" ")[0]), ())
         self._newest = {name: one for name, one in self._newest.items() if self._is_wanted(name)}
         return self._asking.unsubscribe(free)
 
@@ -184,8 +191,10 @@ class Conversation(Generic[M]):
         match message.body:
             case Tick() | PartialTick():
                 yield from self._sort_tick(message, message.body)
+            case LiveBar() as bar:
+                yield from self._sort_bar(message, bar)
             case protocol.Gap() as gap:
-                self._ledger.note(gap)
+                self._note(gap)
                 yield self._audience(gap.symbol), message
             case Status(symbols=symbols):
                 wanting = {one: None for symbol in symbols for one in self._audience(symbol)}
@@ -219,6 +228,25 @@ class Conversation(Generic[M]):
             yield audience, gap
         if verdict.is_news:
             yield audience, message
+
+    def _sort_bar(self, message: Message, bar: LiveBar) -> Iterator[tuple[tuple[M, ...], Parcel]]:
+        audience = self._audience(bar.symbol)
+        if not audience:
+            return
+        channel = f"bars.{bar.interval}"
+        verdict = self._bars.take(
+            _bar_key(bar.symbol, channel), bar.epoch, bar.sequence, bar.skipped
+        )
+        for gap in verdict.gaps:
+            yield audience, replace(gap, symbol=bar.symbol, channel=channel)
+        if verdict.is_news:
+            yield audience, message
+
+    def _note(self, gap: protocol.Gap) -> None:
+        if gap.channel is None:
+            self._ledger.note(gap.symbol, gap.dropped)
+        else:
+            self._bars.note(_bar_key(gap.symbol, gap.channel), gap.dropped)
 
     def _settle_failure(self, failure: Failure) -> Iterator[tuple[tuple[M, ...], Parcel]]:
         asked = self._asked.get(failure.id, ()) if isinstance(failure.id, int) else ()
@@ -260,3 +288,8 @@ class Conversation(Generic[M]):
             if found:
                 self._audiences[symbol] = found
         return found
+
+
+def _bar_key(symbol: str, channel: str) -> str:
+    # No symbol contains a space.
+    return f"{symbol} {channel}"

@@ -8,7 +8,6 @@ from msgspec import Struct
 
 from tickloom.client.messages import Gap
 from tickloom.model import is_glob, matches
-from tickloom.stream import protocol
 from tickloom.stream.protocol import ResumePoint
 
 # A symbol that moves between servers may return to numbers that it had before.
@@ -116,11 +115,11 @@ class Ledger:
         self.duplicates += 1
         return _OLD
 
-    def note(self, gap: protocol.Gap) -> None:
-        """Note what the server says to be missing."""
-        place = self._places.get(gap.symbol)
-        if place is not None and gap.channel is None:
-            place.told += max(0, gap.dropped)
+    def note(self, symbol: str, dropped: int) -> None:
+        """Note how many the server says to be missing."""
+        place = self._places.get(symbol)
+        if place is not None:
+            place.told += max(0, dropped)
             place.was_told = True
 
     def lost(self, patterns: Collection[str]) -> None:

@@ -12,7 +12,15 @@ from msgspec import Struct
 
 from tickloom.model import DataType, MarketState, Quality, Quote
 from tickloom.stream import protocol
-from tickloom.stream.protocol import Authenticated, Failure, Pong, Status, Subscribed, Welcome
+from tickloom.stream.protocol import (
+    Authenticated,
+    Failure,
+    LiveBar,
+    Pong,
+    Status,
+    Subscribed,
+    Welcome,
+)
 
 Wire: TypeAlias = Literal["json", "msgpack"]
 
@@ -112,7 +120,7 @@ class Gap(Struct, frozen=True, kw_only=True):
         cause: ``server``: the server told it, since this client was too slow or came back too late.
             ``hole``: the client found it in the numbers. ``restart``: the numbers began anew, and
             what came last in the old ones is not known.
-        channel: Of what kind they are, ``None`` = prices.
+        channel: Of what kind they are, such as ``bars.1m``; ``None`` = prices.
     """
 
     symbol: str
@@ -171,6 +179,7 @@ ServerMessage: TypeAlias = (
     | Subscribed
     | Tick
     | PartialTick
+    | LiveBar
     | Status
     | protocol.Gap
     | Pong
@@ -178,7 +187,7 @@ ServerMessage: TypeAlias = (
     | Failure
     | Unknown
 )
-Event: TypeAlias = Gap | Status | Failure | Connected | Disconnected | Unknown
+Event: TypeAlias = Gap | LiveBar | Status | Failure | Connected | Disconnected | Unknown
 
 
 class Message(Struct, frozen=True):
@@ -199,13 +208,22 @@ class _Kind(Struct):
 
 
 _Full: TypeAlias = (
-    Welcome | Subscribed | Tick | Status | protocol.Gap | Pong | Authenticated | Failure
+    Welcome | Subscribed | Tick | LiveBar | Status | protocol.Gap | Pong | Authenticated | Failure
 )
 _Partial: TypeAlias = (
-    Welcome | Subscribed | PartialTick | Status | protocol.Gap | Pong | Authenticated | Failure
+    Welcome
+    | Subscribed
+    | PartialTick
+    | LiveBar
+    | Status
+    | protocol.Gap
+    | Pong
+    | Authenticated
+    | Failure
 )
 _KNOWN = {
-    "welcome", "subscribed", "market_data", "status", "gap", "pong", "authenticated", "error",
+    "welcome", "subscribed", "market_data", "bar", "status", "gap", "pong", "authenticated",
+    "error",
 }  # fmt: skip
 
 

@@ -24,10 +24,10 @@ from tickloom.client.messages import (
 )
 from tickloom.model import parse_glob
 from tickloom.stream import protocol
-from tickloom.stream.protocol import Failure, ResumePoint, Status
+from tickloom.stream.protocol import Failure, LiveBar, ResumePoint, Status
 
 T = TypeVar("T")
-_EVENTS = (Gap, Status, Failure, Connected, Disconnected, Unknown)
+_EVENTS = (Gap, LiveBar, Status, Failure, Connected, Disconnected, Unknown)
 
 
 class Line(Protocol):
@@ -54,6 +54,7 @@ class Stream(Generic[T]):
 
     Attributes:
         on_gap: Called with a :class:`Gap`.
+        on_bar: Called with a ``LiveBar``, where ``channels`` ask for bars.
         on_status: Called with a ``Status``: a feed became live, stale, down or closed.
         on_error: Called with a ``Failure``, such as a symbol that the server refused.
         on_connection: Called with :class:`Connected` or :class:`Disconnected`.
@@ -66,6 +67,7 @@ class Stream(Generic[T]):
         self, symbols: Sequence[str], buffer: int, enter: Callable[[], Line], *, raw: bool
     ) -> None:
         self.on_gap: Callable[[Gap], object] | None = None
+        self.on_bar: Callable[[LiveBar], object] | None = None
         self.on_status: Callable[[Status], object] | None = None
         self.on_error: Callable[[Failure], object] | None = None
         self.on_connection: Callable[[Connected | Disconnected], object] | None = None
@@ -215,7 +217,7 @@ class Stream(Generic[T]):
                     cause="server",
                     channel=gap.channel,
                 )
-            case Tick() | PartialTick() | Failure() | Unknown() as event:
+            case Tick() | PartialTick() | LiveBar() | Failure() | Unknown() as event:
                 return event
             case Status() as status:
                 return replace(status, symbols=list(self._ours(status.symbols)))
@@ -228,6 +230,8 @@ class Stream(Generic[T]):
         match event:
             case Gap() if self.on_gap is not None:
                 self.on_gap(event)
+            case LiveBar() if self.on_bar is not None:
+                self.on_bar(event)
             case Status() if self.on_status is not None:
                 self.on_status(event)
             case Failure() if self.on_error is not None:
