@@ -27,6 +27,7 @@ from benchmarks.fanout.wire import SYMBOL, say, settle_on
 from tickloom.app import create_app
 from tickloom.manager import MarketDataManager
 from tickloom.model import Quote
+from tickloom.server import calm_collector
 from tickloom.settings import DatabaseSettings, PluginTables, Settings, StreamSettings
 from tickloom.stream import Tick, WireFormat
 from tickloom.stream.transport import StreamProtocol
@@ -165,6 +166,7 @@ class Ours:
         self._task = asyncio.create_task(server.serve())
         while not server.started:
             await asyncio.sleep(0.01)
+        calm_collector()
         port: int = server.servers[0].sockets[0].getsockname()[1]
         return port
 
