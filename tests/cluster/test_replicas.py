@@ -7,9 +7,11 @@ import json
 import time
 from typing import Any
 
+import httpx
 import pytest
 
 from cluster.conftest import SYMBOLS, Fleet, until
+from plugged import serving
 from tickloom.stream import Connection
 
 
@@ -207,3 +209,15 @@ async def test_a_pattern_is_read_by_the_owners_of_what_it_fits(fleet: Fleet, cou
             == len(SYMBOLS)
         )
     )
+
+
+async def test_the_statistics_of_the_stream_name_the_replicas_over_rest(fleet: Fleet) -> None:
+    for _ in range(2):
+        await fleet.add()
+    first = fleet.replicas[0]
+    async with serving(first.manager) as address, httpx.AsyncClient() as http:
+        answer = await http.get(f"http://{address}/api/v1/market-data/streaming/stats")
+    fleet.replicas.remove(first)
+
+    assert answer.json()["cluster"]["replica"] == first.name
+    assert len(answer.json()["cluster"]["members"]) == 2
