@@ -180,7 +180,7 @@ test('broken frames and bytes are no end either', async (t) => {
 });
 
 test('a flood to a slow program is bounded: the newest stays and the rest is told', async (t) => {
-    const { server, client, gaps } = await open(t);
+    const { server, client, gaps } = await open(t, { backpressure: 'newest' });
     const stream = client.stream('*', { buffer: 50 });
     const peer = await server.peer();
     await agree(peer);

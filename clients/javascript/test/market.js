@@ -66,8 +66,10 @@ export class Market {
 
     repeat(symbol) {
         const ring = this.#rings.get(symbol) ?? [];
-        for (const [peer] of this.#wanted) {
-            this.#send(peer, ...ring.slice(-3, -1));
+        for (const [peer, { owed }] of this.#wanted) {
+            if (!owed.has(symbol)) {
+                this.#send(peer, ...ring.slice(-3));
+            }
         }
     }
 

@@ -3,6 +3,9 @@
 import { Client } from '../src/index.js';
 import { Server } from './server.js';
 
+// The class that the tests run with; run.js chooses.
+const { WebSocket } = process.env.TEST_WEBSOCKET === 'ws' ? await import('ws') : globalThis;
+
 export const WELCOME = {
     type: 'welcome', version: 1, server: 'tickloom test', epoch: 'e1', auth_required: false,
 };
@@ -100,6 +103,7 @@ export async function open(t, options = {}) {
     const gaps = [];
     const errors = [];
     const client = new Client(server.url, {
+        WebSocket,
         minDelayMs: 5,
         maxDelayMs: 5,
         onState: (state) => states.push(state),
