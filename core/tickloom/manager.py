@@ -128,7 +128,7 @@ class MarketDataManager:
             Sessions(self.clock) if self.settings.feeds.sessions else None,
         )
         self.stream_manager = StreamManager(
-            hub, demand, feeds, self.router, self.settings.stream, self.clock, relay
+            hub, demand, feeds, self.router, self.settings.stream, self.clock, self.cluster
         )
         self._answers = Answers(reader, self.cache_manager, self.pipeline)
         self._warming: asyncio.Task[None] | None = None
@@ -355,7 +355,6 @@ class MarketDataManager:
             "streaming": self.stream_manager.get_streaming_stats(),
             "quality": self.inspector.stats(),
             "storage": self.writer.stats(),
-            "cluster": self.cluster.stats(),
             "pipeline": {"accepted": self.pipeline.accepted},
         }
 

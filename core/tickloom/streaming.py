@@ -18,7 +18,7 @@ from tickloom.model import (
     parse_glob,
     parse_interval,
 )
-from tickloom.relay import Relay
+from tickloom.relay import Cluster
 from tickloom.settings import StreamSettings
 from tickloom.stream import Bars, Connection, Demand, Hub, LiveBar, Status, Tick, WireFormat
 from tickloom.stream.bar import BAR_INTERVALS, BarItem
@@ -35,7 +35,7 @@ class StreamManager:
         router: Says which symbols can be served.
         settings: Limits of a connection.
         clock: Closes bars.
-        relay: What other replicas say of their feeds; ``None`` = there are none.
+        cluster: The other replicas.
     """
 
     def __init__(
@@ -46,14 +46,15 @@ class StreamManager:
         router: Router,
         settings: StreamSettings,
         clock: Clock,
-        relay: Relay | None = None,
+        cluster: Cluster,
     ) -> None:
         self.hub = hub
         self.feeds = feeds
         self._demand = demand
         self._router = router
         self._settings = settings
-        self._relay = relay
+        self._cluster = cluster
+        self._relay = cluster.relay
         self._watched: set[str] = set()
         daily = {
             name
@@ -173,6 +174,7 @@ class StreamManager:
             "streaming": self.running,
             "epoch": self.hub.epoch,
             "websocket_stats": self.hub.stats(),
+            "cluster": self._cluster.stats(),
             "watched": sorted(self._watched),
             "bars": self.bars.stats(),
             "feeds": self.feeds.stats(),

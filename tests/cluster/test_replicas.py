@@ -175,7 +175,7 @@ async def test_health_and_statistics_name_the_replicas(fleet: Fleet) -> None:
     for _ in range(2):
         await fleet.add()
     health = await fleet.replicas[0].manager.health_check()
-    stats = fleet.replicas[0].manager.get_system_stats()["cluster"]
+    stats = fleet.replicas[0].manager.get_system_stats()["streaming"]["cluster"]
 
     assert health["components"]["cluster"] == {"status": "healthy", "replicas": 2}
     assert stats["members"] == sorted(one.name for one in fleet.replicas)
