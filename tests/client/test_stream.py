@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -379,6 +380,33 @@ async def test_a_later_process_goes_on_where_an_earlier_one_ended() -> None:
             assert await numbers_of(ticks, 1) == [5]
 
     assert requests[1]["resume"] == {"A": {"epoch": "e1", "sequence": 4}}
+
+
+async def test_the_stored_past_comes_first_and_is_asked_for_once() -> None:
+    requests: list[dict[str, Any]] = []
+
+    async def handler(socket: ServerConnection) -> None:
+        old = (tick(7, stored=True, epoch="e0"), tick(4, stored=True), tick(9, stored=True))
+        first = not requests
+        requests.append(await accept(socket, *(old if first else ()), tick(11), tick(12)))
+        if first:
+            await socket.close(1012)
+        await say(socket, tick(13))
+        await socket.wait_closed()
+
+    begin = datetime(2026, 1, 2, tzinfo=UTC)
+    async with served(handler) as client, client.stream(["A"], since=begin) as ticks:
+        found = [await anext(ticks) for _ in range(6)]
+
+    assert [one.sequence for one in found] == [7, 4, 9, 11, 12, 13]
+    assert [one.stored for one in found] == [True] * 3 + [False] * 3
+    assert [one["since"] for one in requests] == ["2026-01-02T00:00:00Z", None]
+    assert ticks.missed == 0
+
+
+def test_since_needs_a_time_zone() -> None:
+    with pytest.raises(RequestError, match="since has no time zone"):
+        Client().stream(["A"], since=datetime(2026, 1, 2))  # noqa: DTZ001 - that is the mistake
 
 
 async def test_a_refused_symbol_is_told_and_the_others_come() -> None:

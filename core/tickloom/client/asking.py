@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import count, islice
 
 from msgspec import Struct
@@ -26,12 +27,14 @@ class Options(Struct, frozen=True, kw_only=True):
         interval_ms: At most one price of each symbol in so many milliseconds; ``None`` = all.
         fields: The only fields wanted of quotes; ``None`` = all.
         channels: What is wanted of these symbols; ``None`` = prices.
+        since: Begin with all prices from this time on, aware; ``None`` = with the newest.
     """
 
     snapshot: bool = True
     interval_ms: int | None = None
     fields: tuple[str, ...] | None = None
     channels: tuple[str, ...] | None = None
+    since: datetime | None = None
 
 
 class Asking:
@@ -44,9 +47,10 @@ class Asking:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._numbers = count(1)
+        self._since = options.since
 
     def subscribe(
-        self, patterns: Sequence[str], points: Mapping[str, ResumePoint]
+        self, patterns: Sequence[str], points: Mapping[str, ResumePoint], *, again: bool = False
     ) -> list[Subscribe | Unsubscribe]:
         """Return the requests for symbols and patterns, in the order to send.
 
@@ -54,7 +58,9 @@ class Asking:
             patterns: Canonical.
             points: Where each symbol that came before is to go on, named or not. Those of names
                 that are not in ``patterns`` serve the patterns that they fit.
+            again: Whether all of it was asked for before; then the past is not.
         """
+        self._since = None if again else self._options.since
         names = [one for one in patterns if not is_glob(one)]
         globs = [one for one in patterns if is_glob(one)]
         requests = self._by_name(names, points)
@@ -97,6 +103,7 @@ class Asking:
             id=next(self._numbers),
             snapshot=options.snapshot,
             resume=resume,
+            since=self._since,
             interval_ms=options.interval_ms,
             fields=None if options.fields is None else list(options.fields),
             channels=None if options.channels is None else list(options.channels),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Self, overload
 
 import httpx
@@ -101,6 +102,7 @@ class Client(Rest):
         interval_ms: int | None = None,
         channels: Sequence[str] | None = None,
         snapshot: bool = True,
+        since: datetime | None = None,
         resume: Mapping[str, ResumePoint] | None = None,
         buffer: int = BUFFER,
     ) -> Stream[Tick]: ...
@@ -114,6 +116,7 @@ class Client(Rest):
         interval_ms: int | None = None,
         channels: Sequence[str] | None = None,
         snapshot: bool = True,
+        since: datetime | None = None,
         resume: Mapping[str, ResumePoint] | None = None,
         buffer: int = BUFFER,
     ) -> Stream[PartialTick]: ...
@@ -126,6 +129,7 @@ class Client(Rest):
         interval_ms: int | None = None,
         channels: Sequence[str] | None = None,
         snapshot: bool = True,
+        since: datetime | None = None,
         resume: Mapping[str, ResumePoint] | None = None,
         buffer: int = BUFFER,
     ) -> Stream[Any]:
@@ -137,19 +141,24 @@ class Client(Rest):
             interval_ms: At most one price of each symbol in so many milliseconds, the newest.
             channels: What is wanted of these symbols, as the server names it; ``None`` = prices.
             snapshot: Whether to begin with the newest price that the server has, however old.
-            resume: Where an earlier stream ended, its ``positions``; such a stream has a
-                connection of its own.
+            since: Begin with all prices from this time on, aware, by the venue's clock. What a
+                disconnect in the midst of them cuts off is not asked for again.
+            resume: Where an earlier stream ended, its ``positions``. A stream with this or with
+                ``since`` has a connection of its own.
             buffer: Most items that wait for a user who is behind.
 
         Raises:
-            RequestError: No symbol was named, or one can be none.
+            RequestError: No symbol was named, one can be none, or ``since`` has no time zone.
         """
         options = Options(
             snapshot=snapshot,
             interval_ms=interval_ms,
             fields=tuple(fields) if fields else None,
             channels=tuple(channels) if channels is not None else None,
+            since=since,
         )
+        if since is not None and since.utcoffset() is None:
+            raise RequestError("since has no time zone", found=since, expected="an aware datetime")
         return self._stream(symbols, options, buffer, resume, raw=False)
 
     def messages(
@@ -188,12 +197,13 @@ class Client(Rest):
 
     def _link(self, options: Options, resume: Mapping[str, ResumePoint] | None) -> Link:
         self._links = [link for link in self._links if not link.is_over]
-        link = self._shared.get(options) if not resume else None
+        is_own = bool(resume) or options.since is not None
+        link = self._shared.get(options) if not is_own else None
         if link is None or link.is_over:
             conversation: Conversation[StreamInbox] = Conversation(options, self._target.wire)
             conversation.begin(resume or {})
             link = Link(self._target, conversation, self._clock, self._jitter, self._idle_s)
             self._links.append(link)
-            if not resume:
+            if not is_own:
                 self._shared[options] = link
         return link

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from tickloom.client.asking import Asking, Options
 from tickloom.client.ledger import Ledger, fits
 from tickloom.client.messages import (
-    UNREADABLE,
     Connected,
     Disconnected,
     Gap,
@@ -88,12 +87,17 @@ class Conversation(Generic[M]):
         self._asked: dict[int, list[str]] = {}
         self._audiences: dict[str, tuple[M, ...]] = {}
         self._newest: dict[str, Message] = {}
-        self.unreadable = 0
+        self._was_greeted = False
 
     @property
     def members(self) -> tuple[M, ...]:
         """All streams."""
         return tuple(self._members)
+
+    @property
+    def unreadable(self) -> int:
+        """Messages that could not be read; each was told as a failure."""
+        return self._reader.unreadable
 
     @property
     def duplicates(self) -> int:
@@ -109,7 +113,8 @@ class Conversation(Generic[M]):
         """Return all that a server which knows nothing of us has to be asked."""
         self._asked.clear()
         self._accepted.clear()
-        return self._ask(list(self._holders))
+        again, self._was_greeted = self._was_greeted, True
+        return self._ask(list(self._holders), again=again)
 
     def lost(self) -> None:
         """Note that the connection broke."""
@@ -176,10 +181,10 @@ class Conversation(Generic[M]):
         for message in self._reader.read(frame):
             yield from self._sort(message)
 
-    def _ask(self, patterns: list[str]) -> Requests:
+    def _ask(self, patterns: list[str], *, again: bool = False) -> Requests:
         if not patterns:
             return []
-        requests = self._asking.subscribe(patterns, self._ledger.points())
+        requests = self._asking.subscribe(patterns, self._ledger.points(), again=again)
         wanted = set(patterns)
         for request in requests:
             named = [one for one in request.symbols or () if one in wanted]
@@ -205,7 +210,6 @@ class Conversation(Generic[M]):
                 codes = {one.symbol: one.code for one in answer.rejected}
                 yield from self._settle(answer.id, reasons, codes)
             case Failure() as failure:
-                self.unreadable += failure.code == UNREADABLE
                 yield self._audience(failure.symbol) if failure.symbol else self.members, message
                 yield from self._settle_failure(failure)
             case Unknown(symbol=symbol):
@@ -220,6 +224,9 @@ class Conversation(Generic[M]):
     ) -> Iterator[tuple[tuple[M, ...], Parcel]]:
         audience = self._audience(tick.symbol)
         if not audience:
+            return
+        if tick.stored:
+            yield audience, message
             return
         verdict = self._ledger.take(tick.symbol, tick.epoch, tick.sequence, tick.skipped)
         if verdict.is_news:

@@ -45,6 +45,8 @@ class Tick(
         sequence: Number of the symbol's price in its epoch, from 1 without holes.
         quote: The price with all that is known beside it.
         skipped: Prices before it that were left out for ``interval_ms``.
+        stored: True for a price of the past that ``since`` brought from the database, where numbers
+            have holes.
     """
 
     symbol: str
@@ -52,6 +54,7 @@ class Tick(
     sequence: int
     quote: Quote
     skipped: int = 0
+    stored: bool = False
 
 
 class PartialQuote(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -108,6 +111,7 @@ class PartialTick(
     sequence: int
     quote: PartialQuote
     skipped: int = 0
+    stored: bool = False
 
 
 class Gap(Struct, frozen=True, kw_only=True):
@@ -233,11 +237,14 @@ class Reader:
     Args:
         wire: How the server writes.
         partial: Whether prices have some fields only.
+
+    ``unreadable`` counts messages that could not be read.
     """
 
     def __init__(self, wire: Wire, *, partial: bool) -> None:
         body = _Partial if partial else _Full
         decoder_of: Any = msgspec.json.Decoder if wire == "json" else msgspec.msgpack.Decoder
+        self.unreadable = 0
         self._body = decoder_of(body)
         self._kind = decoder_of(_Kind)
         self._array = decoder_of(list[msgspec.Raw])
@@ -251,7 +258,7 @@ class Reader:
         try:
             parts = self._array.decode(frame)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            yield _unreadable(frame, error)
+            yield self._unreadable(frame, error)
             return
         for part in parts:
             yield self._read_one(bytes(part))
@@ -264,15 +271,15 @@ class Reader:
         try:
             kind = self._kind.decode(data)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
-            return _unreadable(data, reason)
+            return self._unreadable(data, reason)
         if kind.type in _KNOWN:
-            return _unreadable(data, reason)
+            return self._unreadable(data, reason)
         return Message(data, Unknown(type=kind.type, symbol=kind.symbol, data=data))
 
-
-def _unreadable(data: bytes, error: Exception) -> Message:
-    text = f"a message of the server cannot be read: {error}"
-    return Message(data, Failure(code=UNREADABLE, message=text))
+    def _unreadable(self, data: bytes, error: Exception) -> Message:
+        self.unreadable += 1
+        text = f"a message of the server cannot be read: {error}"
+        return Message(data, Failure(code=UNREADABLE, message=text))
 
 
 def _is_json_array(frame: bytes) -> bool:
