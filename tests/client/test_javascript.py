@@ -78,7 +78,7 @@ class Reader:
 
     async def leave(self) -> int:
         """Close the client the way a program does; returns how the process ended."""
-        _, _ = await asyncio.wait_for(self.process.communicate(), 10)
+        _, _ = await asyncio.wait_for(self.process.communicate(b""), 10)
         assert self.process.returncode is not None
         return self.process.returncode
 
@@ -192,7 +192,7 @@ async def test_a_cut_line_is_resumed_without_a_hole() -> None:
 
 
 async def test_a_key_opens_the_stream_and_a_wrong_one_ends_it() -> None:
-    auth = {"mode": "keys", "keys": {"me": Secret("right", "me")}}
+    auth = {"mode": "keys", "keys": {"me": Secret("right")}}
     manager = manager_with(auth=auth)
     async with (
         serving(manager) as address,
