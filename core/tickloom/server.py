@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import gc
-import gc
 import socket
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -18,7 +17,7 @@ from tickloom.errors import ConfigError, PortInUse
 from tickloom.manager import MarketDataManager
 from tickloom.monitoring.logs import set_up_logging
 from tickloom.settings import ServerSettings, Settings
-from tickloom.stream.transport import StreamProtocol
+from tickloom.stream.transport import StreamProtocol, UpgradingProtocol
 
 Announce = Callable[[MarketDataManager], None]
 
@@ -83,9 +82,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        # What is here now stays; looking through it again would hold up every client for 50 ms.
-        gc.collect()
-        gc.freeze()
+        calm_collector()
         app = self._app()
         if self._announce is not None and app is not None:
             self._announce(app.state.manager)
@@ -106,7 +103,8 @@ class _Server(uvicorn.Server):
 def calm_collector() -> None:
     """Let the garbage collector look less often, and never at what the start has made.
 
-    Its full passes hold up every client, and almost all that a stream makes dies by itself.
+    Looking through all of that would hold up every client for 50 ms, and almost all that a stream
+    makes afterwards dies by itself.
     """
     gc.collect()
     gc.freeze()
@@ -138,7 +136,7 @@ def run_server(
         partial(build, settings),
         factory=True,
         loop="auto",
-        http="httptools",
+        http=UpgradingProtocol,
         ws=StreamProtocol,
         ws_max_size=_SOCKET_MESSAGES * settings.stream.max_message_bytes,
         ws_per_message_deflate=False,

@@ -30,7 +30,7 @@ from tickloom.model import Quote
 from tickloom.server import calm_collector
 from tickloom.settings import DatabaseSettings, PluginTables, Settings, StreamSettings
 from tickloom.stream import Tick, WireFormat
-from tickloom.stream.transport import StreamProtocol
+from tickloom.stream.transport import StreamProtocol, UpgradingProtocol
 
 NOW = datetime(2026, 1, 5, 15, 0, 1, tzinfo=UTC)
 QUOTE = Quote(
@@ -152,6 +152,7 @@ class Ours:
         config = uvicorn.Config(
             create_app(self._manager),
             port=0,
+            http=UpgradingProtocol,
             ws=StreamProtocol,
             ws_per_message_deflate=False,
             log_config=None,
