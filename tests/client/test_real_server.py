@@ -6,8 +6,9 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,7 +19,7 @@ from client.servers import QuickClock, until
 from plugged import manager_of, serving
 from scripted import EVERYTHING, ScriptedProvider, make_quote
 from tickloom.app import create_app
-from tickloom.client import Client, Connected, Failure, Gap, Status, Stream
+from tickloom.client import Client, Connected, Failure, Gap, LiveBar, Status, Stream
 from tickloom.errors import (
     InvalidDates,
     InvalidSymbol,
@@ -33,6 +34,7 @@ from tickloom.errors import (
 )
 from tickloom.manager import MarketDataManager
 from tickloom.roles import Secret
+from tickloom.settings import RingSettings
 from tickloom.stream.transport import StreamProtocol
 
 SYMBOLS = [f"SIM.S{number}" for number in range(5)]
@@ -239,6 +241,49 @@ async def test_feeds_that_are_down_are_told() -> None:
         publish(manager)
         await take(ticks, 1)
     assert ("stale", [SYMBOLS[0]]) in [(status.state, status.symbols) for status in told]
+
+
+async def test_since_brings_what_was_stored_and_goes_on(tmp_path: Path) -> None:
+    begin = datetime(2026, 1, 2, 17, tzinfo=UTC)
+
+    def publish_at(second: int) -> None:
+        publish(manager, timestamp=begin + timedelta(seconds=second))
+
+    tables = {
+        "database": {"url": f"sqlite:///{tmp_path}/quotes.db"},
+        "stream": {"ring": RingSettings(count=2)},
+    }
+    async with running(tables=tables) as (manager, client):
+        for second in range(50):
+            publish_at(second)
+        async with client.stream([SYMBOLS[0]], since=begin) as ticks:
+            found = await take(ticks, 50)
+            for second in range(50, 60):
+                publish_at(second)
+            found += await take(ticks, 10)
+
+    assert [one.sequence for one in found] == list(range(1, 61))
+    assert (found[0].stored, found[-1].stored, ticks.missed) == (True, False, 0)
+
+
+async def test_bars_reach_their_callback() -> None:
+    bars: list[LiveBar] = []
+    async with (
+        running() as (manager, client),
+        client.stream([SYMBOLS[0]], channels=["quotes", "bars.1m"]) as ticks,
+    ):
+        ticks.on_bar = bars.append
+        await asyncio.sleep(0.05)
+        publish(manager, timestamp=manager.clock.now())
+        taking = asyncio.ensure_future(take(ticks, 2))
+        await until(lambda: bool(bars))
+        taking.cancel()
+
+    assert (bars[0].symbol, bars[0].interval, bars[0].close) == (
+        SYMBOLS[0],
+        "1m",
+        Decimal("189.41"),
+    )
 
 
 KEYED: dict[str, Any] = {"auth": {"mode": "keys", "keys": {"alice": Secret("s3cret")}}}
