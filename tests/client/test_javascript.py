@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import socket
 import subprocess
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
@@ -149,19 +150,19 @@ async def test_prices_come_in_order_with_every_digit() -> None:
 
 
 async def test_it_comes_back_to_a_restarted_server_and_tells_the_break() -> None:
-    first = manager_with()
-    async with serving(first) as address:
-        port = int(address.rpartition(":")[2])
-        reader_of = reading(address, [SYMBOLS[0]])
-        reader = await reader_of.__aenter__()
-        await subscribed(first)
-        publish(first)
-        assert (await reader.next("market_data"))["sequence"] == 1
-    try:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = int(listener.getsockname()[1])
+    async with reading(f"127.0.0.1:{port}", [SYMBOLS[0]]) as reader:
+        await reader.until("waiting")
+        first = manager_with()
+        async with serving(first, port=port):
+            await subscribed(first)
+            publish(first)
+            assert (await reader.next("market_data"))["sequence"] == 1
+        await reader.until("waiting")
+        assert reader.told[-1]["code"] == 1012
         second = manager_with()
         async with serving(second, port=port):
-            await reader.until("waiting")
-            assert reader.told[-1]["code"] == 1012
             await subscribed(second)
             publish(second, "2.5")
             tick = await reader.next("market_data")
@@ -170,8 +171,6 @@ async def test_it_comes_back_to_a_restarted_server_and_tells_the_break() -> None
             [gap] = [one for one in reader.told if one["type"] == "gap"]
             assert gap["origin"] == "epoch"
             assert await reader.leave() == 0
-    finally:
-        await reader_of.__aexit__(None, None, None)
 
 
 async def test_a_cut_line_is_resumed_without_a_hole() -> None:
