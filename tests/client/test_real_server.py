@@ -192,6 +192,34 @@ async def test_a_user_who_is_behind_is_told_what_the_server_left_out() -> None:
     assert received + ticks.missed == total
 
 
+async def test_a_user_who_reads_nothing_is_cut_off_comes_back_and_is_told() -> None:
+    tables = {"stream": {"buffer_bytes": 4_096, "write_timeout_s": 0.4}}
+    last: dict[str, int] = {}
+    total, received = 40_000, 0
+    async with (
+        running(tables=tables, clock=QuickClock()) as (manager, client),
+        client.stream(["SIM.*"], buffer=10) as ticks,
+        asyncio.timeout(30),
+    ):
+        connections: list[Any] = []
+        ticks.on_connection = connections.append
+        await asyncio.sleep(0.05)
+        for number in range(total):
+            publish(manager, SYMBOLS[number % 5], volume=number)
+            if number % 500 == 0:
+                await asyncio.sleep(0)
+        await until(lambda: manager.stream_manager.hub.stats()["connected_clients"] == 0)
+        async for one in ticks:
+            assert one.sequence > last.get(one.symbol, 0)
+            last[one.symbol] = one.sequence
+            received += 1
+            if set(last.values()) == {total // 5}:
+                break
+
+    assert [type(one).__name__ for one in connections] == ["Connected", "Disconnected", "Connected"]
+    assert received + ticks.missed == total
+
+
 async def test_a_second_stream_begins_with_the_newest_price() -> None:
     async with running() as (manager, client), client.stream(["SIM.*"]) as first:
         await asyncio.sleep(0.05)

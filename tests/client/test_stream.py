@@ -128,6 +128,12 @@ async def test_a_price_that_comes_again_is_left_out() -> None:
     async with served(handler) as client, client.stream(["A"]) as ticks:
         assert await numbers_of(ticks, 4) == [1, 2, 3, 4]
         assert (ticks.received, ticks.missed) == (4, 0)
+        assert client.stats() == {
+            "connections": 1,
+            "attempts": 2,
+            "duplicates": 7,
+            "unreadable": 0,
+        }
 
 
 async def test_a_hole_is_told_before_the_price_that_follows_it() -> None:
@@ -559,6 +565,24 @@ async def test_messagepack_gives_the_same_prices() -> None:
         one = await anext(ticks)
         assert one.quote.current_price == Decimal("1.1")
         assert await numbers_of(ticks, 39) == list(range(2, 41))
+
+
+async def test_a_stream_is_used_once_and_inside_of_its_context() -> None:
+    async def handler(socket: ServerConnection) -> None:
+        await accept(socket)
+        await socket.wait_closed()
+
+    async with served(handler) as client:
+        ticks = client.stream(["A"])
+        with pytest.raises(RequestError, match="was not entered"):
+            await anext(ticks)
+        async with ticks:
+            pass
+        assert [one async for one in ticks] == []
+        with pytest.raises(RequestError, match="entered once"):
+            await ticks.__aenter__()
+    with pytest.raises(RequestError, match="the client is closed"):
+        await client.stream(["A"]).__aenter__()
 
 
 @pytest.mark.parametrize("symbols", [[], "AAPL"])

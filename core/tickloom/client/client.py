@@ -72,6 +72,7 @@ class Client(Rest):
         self._clock = clock or SystemClock()
         self._jitter = jitter or random.Random()  # noqa: S311 - scatters attempts, guards nothing
         self._idle_s = idle_s
+        self._is_closed = False
         self._links: list[Link] = []
         self._shared: dict[Options, Link] = {}
 
@@ -88,10 +89,24 @@ class Client(Rest):
 
     async def aclose(self) -> None:
         """End all streams and connections; calling it twice is allowed."""
+        self._is_closed = True
         links, self._links = self._links, []
         self._shared.clear()
         await asyncio.gather(*(link.aclose() for link in links))
         await self._close_http()
+
+    def stats(self) -> dict[str, int]:
+        """Return counts of the connections that are open now.
+
+        ``attempts`` is how often they were made, ``duplicates`` what came twice and was left out,
+        ``unreadable`` what could not be read.
+        """
+        return {
+            "connections": sum(not link.is_over for link in self._links),
+            "attempts": sum(link.connections for link in self._links),
+            "duplicates": sum(link.conversation.duplicates for link in self._links),
+            "unreadable": sum(link.conversation.unreadable for link in self._links),
+        }
 
     @overload
     def stream(
@@ -196,6 +211,8 @@ class Client(Rest):
         return Stream(symbols, max(1, buffer), lambda: self._link(options, resume), raw=raw)
 
     def _link(self, options: Options, resume: Mapping[str, ResumePoint] | None) -> Link:
+        if self._is_closed:
+            raise RequestError("the client is closed", fix="Make another one.")
         self._links = [link for link in self._links if not link.is_over]
         is_own = bool(resume) or options.since is not None
         link = self._shared.get(options) if not is_own else None

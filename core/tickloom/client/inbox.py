@@ -34,6 +34,11 @@ class Inbox(Generic[T]):
         """True while nothing more should be put."""
         return len(self._parcels) >= self._size and not self._over
 
+    @property
+    def is_over(self) -> bool:
+        """True once it was closed."""
+        return self._over
+
     async def room(self) -> None:
         """Wait until there is room for about half of its size again."""
         while self.is_full:

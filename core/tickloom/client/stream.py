@@ -22,6 +22,7 @@ from tickloom.client.messages import (
     Tick,
     Unknown,
 )
+from tickloom.errors import RequestError
 from tickloom.model import parse_glob
 from tickloom.stream import protocol
 from tickloom.stream.protocol import Failure, LiveBar, ResumePoint, Status
@@ -105,6 +106,8 @@ class Stream(Generic[T]):
         }
 
     async def __aenter__(self) -> Self:
+        if self._line is not None or self._inbox.is_over:
+            raise RequestError("a stream is entered once", fix="Make another one.")
         self._line = self._enter()
         try:
             await self._line.join(self._inbox, self.symbols)
@@ -161,7 +164,7 @@ class Stream(Generic[T]):
         return self
 
     async def __anext__(self) -> T:
-        while await self._inbox.wait():
+        while await self._wait():
             item = self._take()
             if isinstance(item, _EVENTS):
                 self._tell(item)
@@ -175,7 +178,7 @@ class Stream(Generic[T]):
         Raises:
             TickloomError: The server refuses for good.
         """
-        while await self._inbox.wait():
+        while await self._wait():
             item = self._take()
             if item is not None:
                 yield item
@@ -187,10 +190,17 @@ class Stream(Generic[T]):
             TickloomError: The server refuses for good.
         """
         found: list[T | Event] = []
-        while not found and await self._inbox.wait():
+        while not found and await self._wait():
             items = (self._take() for _ in range(len(self._inbox)))
             found = [item for item in items if item is not None]
         return found
+
+    async def _wait(self) -> bool:
+        if self._line is None and not self._inbox.is_over:
+            raise RequestError(
+                "the stream was not entered", expected="async with client.stream(…) as ticks"
+            )
+        return await self._inbox.wait()
 
     def _take(self) -> T | Event | None:
         parcel = self._inbox.take()
