@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from tickloom.roles import Secret
 
 PACKAGE = Path(__file__).resolve().parents[2] / "clients" / "javascript"
 READER = PACKAGE / "test" / "reader.js"
+README = (PACKAGE / "README.md").read_text(encoding="utf-8")
 SYMBOLS = [f"SIM.S{number}" for number in range(5)]
 
 pytestmark = pytest.mark.timeout(120)
@@ -126,6 +128,25 @@ def test_its_lock_file_names_no_address() -> None:
 def test_it_needs_no_package_to_run() -> None:
     package = json.loads((PACKAGE / "package.json").read_text(encoding="utf-8"))
     assert not {"dependencies", "peerDependencies", "optionalDependencies"} & set(package)
+
+
+async def test_the_first_program_of_its_page_prints_prices() -> None:
+    [program, *_] = re.findall(r"^```js\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    manager = manager_with()
+    async with serving(manager) as address:
+        program = program.replace("127.0.0.1:8765", address).replace("SIM.ACME", SYMBOLS[0])
+        process = await asyncio.create_subprocess_exec(
+            *node_command(), "--input-type=module", "--eval", program, cwd=PACKAGE, stdout=PIPE
+        )
+        try:
+            await subscribed(manager)
+            publish(manager, "189.41")
+            assert process.stdout is not None
+            line = await asyncio.wait_for(process.stdout.readline(), 10)
+            assert line.decode() == f"{SYMBOLS[0]}: 189.41\n"
+        finally:
+            process.kill()
+            await process.wait()
 
 
 async def test_prices_come_in_order_with_every_digit() -> None:

@@ -74,6 +74,8 @@ export class Conversation {
 
     /** Takes note that the connection ended. */
     end() {
+        // Quotes are resumed; bars cannot be.
+        this.#bars.leave();
         for (const pattern of this.#fromStart) {
             this.#followed.add(pattern);
             this.#followedEpochs.set(pattern, this.#epoch);

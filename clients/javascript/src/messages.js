@@ -90,7 +90,8 @@ import { exactly } from './exact.js';
  *
  * - `server`: it, because this client was too slow, or away for too long;
  * - `buffer`: the buffer here, because the program was too slow;
- * - `epoch`: a server that counts anew, or a symbol that began while this client was away;
+ * - `epoch`: a server that counts anew, so that nobody knows what its last message was;
+ * - `away`: a broken line, of bars, which cannot be resumed, and of symbols that began meanwhile;
  * - `hole`: nobody said so, which is a bug of the server and worth a report.
  *
  * @typedef {object} Gap
@@ -99,7 +100,7 @@ import { exactly } from './exact.js';
  * @property {number} dropped How many are known to be missing; 0 = not known.
  * @property {number} last_sequence The newest of them.
  * @property {string} [channel] Missing where they are quotes.
- * @property {'server' | 'buffer' | 'epoch' | 'hole'} origin
+ * @property {'server' | 'buffer' | 'epoch' | 'away' | 'hole'} origin
  */
 
 /**

@@ -8,6 +8,7 @@
  * @property {number} sequence
  * @property {number | null} told Up to where a gap since then explains what is missing.
  * @property {Map<string, number>} older The last sequences of earlier epochs.
+ * @property {boolean} isAway Whether the connection broke since, and nothing resumes it.
  */
 
 // A take-over between servers may bring a few messages of an earlier epoch late, never many epochs.
@@ -70,6 +71,7 @@ export class Positions {
             return { fresh: false, gap: null };
         }
         const isFirst = !known.epoch;
+        const { isAway } = known;
         // A gap ends before what follows it; one that doesn't is of an earlier epoch.
         const isTold = known.told !== null && (isSame || known.told < Math.max(1, sequence));
         const from = Math.max(0, seen, isTold ? Math.min(known.told ?? 0, sequence - 1) : 0);
@@ -87,12 +89,20 @@ export class Positions {
         known.epoch = epoch;
         known.sequence = sequence;
         known.told = null;
+        known.isAway = false;
         const isNewEpoch = !isSame && !isFirst && !isTold;
         if (!dropped && !isNewEpoch) {
             return { fresh: true, gap: null };
         }
-        const origin = isSame ? 'hole' : 'epoch';
+        const origin = isFirst || isAway ? 'away' : isSame ? 'hole' : 'epoch';
         return { fresh: true, gap: { dropped, last_sequence: Math.max(0, sequence - 1), origin } };
+    }
+
+    /** Takes note that messages may be missed from here on, which nobody is going to send again. */
+    leave() {
+        for (const known of this.#known.values()) {
+            known.isAway = true;
+        }
     }
 
     /**
@@ -112,7 +122,7 @@ export class Positions {
     #of(key) {
         let known = this.#known.get(key);
         if (known === undefined) {
-            known = { epoch: '', sequence: -1, told: null, older: new Map() };
+            known = { epoch: '', sequence: -1, told: null, older: new Map(), isAway: false };
             this.#known.set(key, known);
         }
         return known;

@@ -125,7 +125,27 @@ test('a symbol that began by a pattern while the client was away is not silently
     await take(stream, 1);
 
     assert.deepEqual(gaps, [
-        { type: 'gap', symbol: 'NEW', dropped: 2, last_sequence: 2, origin: 'epoch' },
+        { type: 'gap', symbol: 'NEW', dropped: 2, last_sequence: 2, origin: 'away' },
+    ]);
+});
+
+test('bars that came while the client was away are told', async (t) => {
+    const { server, client, gaps } = await open(t);
+    const stream = client.bars('A', '1m');
+    const bar = (sequence) => ({ ...tick(sequence), type: 'bar', interval: '1m', state: 'closed' });
+    const first = await server.peer();
+    await agree(first);
+    first.send(bar(1));
+    await take(stream, 1);
+    first.cut();
+    const second = await server.peer();
+    const { resume } = await agree(second);
+    second.send(bar(5));
+
+    assert.equal(resume, undefined);
+    assert.deepEqual(sequences(await take(stream, 1)), [5]);
+    assert.deepEqual(gaps, [
+        { type: 'gap', symbol: 'A', channel: 'bars.1m', dropped: 3, last_sequence: 4, origin: 'away' },
     ]);
 });
 
