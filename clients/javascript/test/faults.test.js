@@ -50,6 +50,7 @@ test('what comes before the answer to a resume comes again, in its place', async
     const second = await server.peer();
     second.send(WELCOME);
     const asked = await second.hear(isSubscribe);
+    // Not of this subscription: what it brings comes behind the answer.
     second.send(
         tick(4),
         { type: 'subscribed', id: asked.id, symbols: ['A', '*'] },
@@ -58,6 +59,33 @@ test('what comes before the answer to a resume comes again, in its place', async
 
     assert.deepEqual(sequences(await take(stream, 3)), [2, 3, 4]);
     assert.deepEqual(gaps, []);
+});
+
+test('a pattern of many symbols is resumed in parts, none of which overtakes another', async (t) => {
+    const { server, client, gaps } = await open(t);
+    const stream = client.stream('*');
+    const first = await server.peer();
+    await agree(first);
+    const symbols = Array.from({ length: 900 }, (_, at) => `S${at}`);
+    first.sendText(JSON.stringify(symbols.map((symbol) => tick(1, { symbol }))));
+    await take(stream, 900);
+    first.cut();
+    const second = await server.peer();
+    second.send(WELCOME);
+    const parts = [await answer(second)];
+    const symbol = symbols.at(-1);
+    // The first part subscribed all of them, so the stream goes on before the second is read.
+    second.send(
+        tick(4, { symbol }),
+        { type: 'gap', symbol, dropped: 1, last_sequence: 5 },
+        tick(6, { symbol }),
+    );
+    parts.push(await answer(second));
+    second.send(...[2, 3, 4, 5, 6, 7].map((sequence) => tick(sequence, { symbol })));
+
+    assert.deepEqual(sequences(await take(stream, 6)), [2, 3, 4, 5, 6, 7]);
+    assert.deepEqual(gaps, []);
+    assert.deepEqual(Object.keys({ ...parts[0].resume, ...parts[1].resume }).sort(), symbols.sort());
 });
 
 test('what cannot be resumed is told before the newest', async (t) => {
