@@ -99,9 +99,9 @@ class Fan:
 
 
 @contextmanager
-def serving(kind: str) -> Iterator[Worker]:
+def serving(kind: str, *options: str) -> Iterator[Worker]:
     """Run a server without clients."""
-    server = Worker("benchmarks.fanout.sending", kind)
+    server = Worker("benchmarks.fanout.sending", kind, *options)
     try:
         yield server
     finally:

@@ -2,7 +2,11 @@
 
 It reads commands from standard input, one JSON object a line, and answers each with a line:
 ``burst`` sends and tells the CPU, ``pace`` sends stamped messages at random moments, ``fill`` sends
-until sockets that nobody reads are full, ``memory`` tells the bytes that are resident.
+until sockets that nobody reads are full, ``memory`` tells the bytes that are resident, ``cost`` the
+CPU and the deliveries so far.
+
+``replica PREFIX`` is one of two replicas over the Redis of this machine, the one with the clients;
+``owner PREFIX NAME`` is the other, which owns the symbol and publishes.
 """
 
 from __future__ import annotations
@@ -25,13 +29,21 @@ from msgspec.structs import replace
 
 from benchmarks.fanout.wire import SYMBOL, say, settle_on
 from tickloom.app import create_app
+from tickloom.cluster import View
 from tickloom.manager import MarketDataManager
 from tickloom.model import Quote
 from tickloom.server import calm_collector
-from tickloom.settings import DatabaseSettings, PluginTables, Settings, StreamSettings
+from tickloom.settings import (
+    DatabaseSettings,
+    PluginTables,
+    RedisSettings,
+    Settings,
+    StreamSettings,
+)
 from tickloom.stream import Tick, WireFormat
 from tickloom.stream.transport import StreamProtocol, UpgradingProtocol
 
+REDIS = "redis://127.0.0.1:6379/0"
 NOW = datetime(2026, 1, 5, 15, 0, 1, tzinfo=UTC)
 QUOTE = Quote(
     symbol=SYMBOL,
@@ -135,9 +147,10 @@ class Raw:
 class Ours:
     """The whole server, from ``pipeline.accept`` to the sockets."""
 
-    def __init__(self) -> None:
+    def __init__(self, redis: RedisSettings | None = None, other: str = "") -> None:
         settings = Settings(
             database=DatabaseSettings(url=""),
+            redis=redis or RedisSettings(),
             # Clients that read nothing are to stay for as long as the others are measured.
             stream=StreamSettings(write_timeout_s=600),
             plugins=PluginTables(
@@ -146,6 +159,10 @@ class Ours:
             ),
         )
         self._manager = MarketDataManager(settings)
+        while other and not View(self._manager.epoch, [other]).owns(SYMBOL):
+            # Names are drawn by lot; with the next one the symbol may be ours.
+            self._manager = MarketDataManager(settings)
+        self.name = self._manager.epoch
         self._hub = self._manager.stream_manager.hub
 
     async def start(self) -> int:
@@ -247,11 +264,23 @@ def memory() -> dict[str, Any]:
     return {"resident_bytes": pages * os.sysconf("SC_PAGESIZE")}
 
 
-async def main(kind: str) -> None:
+def make(kind: str, *options: str) -> Sender:
+    """Return the server that is asked for."""
+    match kind, *options:
+        case ("raw",):
+            return Raw()
+        case "replica", prefix:
+            return Ours(RedisSettings(url=REDIS, prefix=prefix))
+        case "owner", prefix, other:
+            return Ours(RedisSettings(url=REDIS, prefix=prefix), other)
+    return Ours()
+
+
+async def main(kind: str, *options: str) -> None:
     """Serve, and obey until standard input ends."""
     settle_on(0)
-    sender: Sender = Raw() if kind == "raw" else Ours()
-    say({"port": await sender.start()})
+    sender = make(kind, *options)
+    say({"port": await sender.start(), "name": getattr(sender, "name", "")})
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         command = json.loads(line)
@@ -261,6 +290,8 @@ async def main(kind: str) -> None:
                 await asyncio.sleep(0.01)
         if what == "memory":
             say(memory())
+        elif what == "cost":
+            say({"deliveries": sender.delivered(), "cpu_s": time.process_time()})
         else:
             run = {"burst": burst, "pace": pace, "fill": fill}[what]
             say(await run(sender, **command))
@@ -268,4 +299,4 @@ async def main(kind: str) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main(sys.argv[1]))
+    uvloop.run(main(*sys.argv[1:]))

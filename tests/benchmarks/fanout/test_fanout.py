@@ -5,13 +5,18 @@ The servers' CPU is that of their processes; the clients are in others.
 
 from __future__ import annotations
 
+import secrets
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
+from redis import Redis
+from redis.exceptions import RedisError
 
-from benchmarks.fanout.processes import Fan, Line, fan, paired, reading, serving
+from benchmarks.fanout.processes import Fan, Line, Worker, fan, paired, reading, serving
+from benchmarks.fanout.sending import REDIS
 
 CLIENTS = 100
 IDLE = 5_000
@@ -28,6 +33,17 @@ def measure(benchmark: BenchmarkFixture) -> Callable[[Callable[[], Any]], Any]:
     if benchmark.disabled:
         pytest.skip("measures for a minute; see make bench")
     return lambda call: benchmark.pedantic(call, rounds=1)
+
+
+@pytest.fixture
+def redis() -> str:
+    """Return a prefix of its own in the Redis of this machine."""
+    try:
+        with Redis.from_url(REDIS) as client:
+            client.ping()
+    except (RedisError, OSError):
+        pytest.skip(f"no Redis at {REDIS}")
+    return f"bench-{secrets.token_hex(4)}"
 
 
 def costs(
@@ -51,6 +67,49 @@ def test_the_cost_of_a_delivery(
         costs(ours, raw, burst, messages, 1)
         pairs = measure(lambda: costs(ours, raw, burst, messages, 11))
     tell(paired(f"{what}: CPU, raw write", "µs", pairs, wanted))
+
+
+class Follower:
+    """A replica with clients, of a symbol that another one owns and publishes."""
+
+    def __init__(self, replica: Worker, owner: Worker) -> None:
+        self._replica = replica
+        self._owner = owner
+
+    def cost_us(self, messages: int, burst: int) -> float:
+        """Return the microseconds of its CPU for each message delivered."""
+        before = self._replica.ask(do="cost", clients=CLIENTS)
+        self._owner.ask(do="burst", clients=0, messages=messages, burst=burst, pause_s=0.001)
+        wanted = before["deliveries"] + messages * CLIENTS
+        until = time.monotonic() + 10
+        while (after := self._replica.ask(do="cost", clients=CLIENTS))["deliveries"] < wanted:
+            assert time.monotonic() < until, f"{after} instead of {wanted} deliveries"
+            time.sleep(0.02)
+        return float((after["cpu_s"] - before["cpu_s"]) / (messages * CLIENTS) * 1e6)
+
+
+@pytest.mark.parametrize(
+    ("what", "burst", "messages"),
+    [("one message at a time", 1, 1_000), ("50 ticks a flush, each tick", 50, 20_000)],
+)
+def test_the_cost_of_a_delivery_by_another_replica(
+    measure: Any, tell: Tell, redis: str, what: str, burst: int, messages: int
+) -> None:
+    with (
+        serving("replica", redis) as replica,
+        serving("owner", redis, replica.first["name"]) as owner,
+        reading("ours", replica.first["port"], CLIENTS),
+        fan("raw", CLIENTS) as raw,
+    ):
+        follower = Follower(replica, owner)
+        replica.ask(do="cost", clients=CLIENTS)
+        # Until both know each other and what is wanted.
+        time.sleep(2)
+        follower.cost_us(200, 1)
+        pairs = measure(
+            lambda: [(follower.cost_us(messages, burst), raw.cost_us(1_000, 1)) for _ in range(7)]
+        )
+    tell(paired(f"{what}, over Redis: CPU of the replica, raw write", "µs", pairs))
 
 
 def test_idle_connections(measure: Any, tell: Tell) -> None:
