@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -39,6 +40,31 @@ _MAX_REDIRECTS = 3
 _INLINE_BYTES = 32 * 1024
 _LONGEST_WAIT_S = 86_400.0
 _REFUSED = (401, 403)
+_turns: ContextVar[Callable[[], Awaitable[None]] | None] = ContextVar("turns", default=None)
+
+
+@contextmanager
+def each_turn(wait: Callable[[], Awaitable[None]]) -> Iterator[None]:
+    """Await ``wait`` before each request inside of the block; the host keeps budgets by it."""
+    token = _turns.set(wait)
+    try:
+        yield
+    finally:
+        _turns.reset(token)
+
+
+async def take_turn() -> None:
+    """Wait until a request may be sent; :func:`fetch` and :func:`open_answer` do so by themselves.
+
+    The host has made room in the budget for one request of each question. A plugin that sends its
+    requests with something else and needs several for a question calls this before each.
+
+    Raises:
+        RateLimited: The budget has no room for a further one soon.
+    """
+    wait = _turns.get()
+    if wait is not None:
+        await wait()
 
 
 class Answer(Struct, frozen=True):
@@ -83,6 +109,7 @@ async def fetch(
     Raises:
         ProviderUnavailable: No connection, no whole answer in time, a longer body, or a redirect
             to somewhere else.
+        RateLimited: See :func:`take_turn`.
         PluginError: The URL cannot be used.
     """
     async with open_answer(http, provider, url, params, headers) as response:
@@ -122,8 +149,10 @@ async def open_answer(
 
     Raises:
         ProviderUnavailable: See :func:`fetch`.
+        RateLimited: See :func:`take_turn`.
         PluginError: The URL cannot be used.
     """
+    await take_turn()
     try:
         target = httpx.URL(url, params=params) if params else httpx.URL(url)
         for _ in range(_MAX_REDIRECTS + 1):

@@ -32,6 +32,21 @@ def test_two_failures_are_forgiven_and_the_third_in_a_row_opens(breaker: Breaker
     assert 1 <= (breaker.admit() or 0) <= 3
 
 
+async def test_a_late_answer_does_not_cut_short_the_pause_that_a_vendor_asked_for(
+    breaker: Breaker, clock: FakeClock
+) -> None:
+    assert breaker.admit() is None
+    assert breaker.admit() is None
+    breaker.failed(RateLimited("slow down", retry_after_s=60.0))
+    breaker.succeeded()
+
+    assert breaker.admit() == 60.0
+    await clock.advance(60)
+    assert breaker.admit() is None
+    breaker.succeeded()
+    assert breaker.state == "closed"
+
+
 async def test_after_the_pause_one_probe_passes_and_the_others_wait(
     breaker: Breaker, clock: FakeClock
 ) -> None:

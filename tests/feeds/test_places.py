@@ -56,6 +56,21 @@ async def test_two_replicas_keep_one_budget_together(
     await first.take(0)
 
 
+async def test_a_replica_that_was_refused_has_lost_none_of_its_own_places(
+    redis: Redis, clock: FakeClock, prefix: str
+) -> None:
+    first, second = replica(redis, clock, prefix), replica(redis, clock, prefix)
+    for _ in range(5):
+        await first.take(0)
+    await clock.advance(30)
+    for _ in range(5):
+        with pytest.raises(RateLimited):
+            await second.take(0)
+
+    await clock.advance(31)
+    await second.take(0)
+
+
 async def test_what_is_kept_in_redis_goes_away_by_itself(
     redis: Redis, clock: FakeClock, prefix: str
 ) -> None:

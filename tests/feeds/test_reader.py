@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 from datetime import UTC, date, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -10,9 +11,11 @@ import pytest
 from msgspec.structs import replace
 
 from scripted import EVERYTHING, NOON, ScriptedProvider, make_quote
-from tickloom.clock import FakeClock
+from tickloom.clock import FakeClock, SystemClock
 from tickloom.errors import (
     CredentialsError,
+    InvalidDates,
+    NoData,
     NotEntitled,
     NotSupported,
     PluginError,
@@ -22,6 +25,7 @@ from tickloom.errors import (
     UnknownSymbol,
 )
 from tickloom.feeds import Reader, RequestBudget, Router, Source
+from tickloom.fetch import take_turn
 from tickloom.model import Bar, Interval, Quote, Timeliness
 from tickloom.roles import Budget, HistoryRequest
 from tickloom.settings import ProviderSettings
@@ -84,6 +88,33 @@ async def test_an_unknown_symbol_by_the_fallback_does_not_hide_that_the_primary_
     found = await make_reader(first, second).quotes(["AAPL"])
 
     assert isinstance(found["AAPL"], ProviderUnavailable)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        NotSupported("second lists no indices"),
+        NoData("second has nothing of it"),
+        InvalidDates("second keeps no such range"),
+        CredentialsError("second refuses its key"),
+    ],
+)
+async def test_what_a_fallback_cannot_do_does_not_hide_that_the_primary_is_down(
+    refusal: TickloomError,
+) -> None:
+    first, second = ScriptedProvider("first"), ScriptedProvider("second")
+    first.failure, second.failure = ProviderUnavailable("first is on holiday"), refusal
+    reader = make_reader(first, second)
+
+    assert isinstance((await reader.quotes(["^GSPC"]))["^GSPC"], ProviderUnavailable)
+
+
+async def test_an_answer_that_cannot_be_found_does_not_hide_a_refused_key() -> None:
+    first, second = ScriptedProvider("first"), ScriptedProvider("second")
+    first.failure, second.failure = CredentialsError("no"), NotSupported("not here")
+    found = await make_reader(first, second).quotes(["AAPL"])
+
+    assert isinstance(found["AAPL"], CredentialsError)
 
 
 async def test_history_and_company_fail_over_too() -> None:
@@ -347,6 +378,39 @@ async def test_budgets_that_imply_each_other_are_kept_all_the_same(budget: Budge
             assert limit is None or within <= limit
 
     assert taken
+
+
+class SeveralRequests(ScriptedProvider):
+    """Sends as many requests for one question as it is told."""
+
+    count = 3
+
+    async def get_quotes(self, symbols: Sequence[str]) -> dict[str, Quote | TickloomError]:
+        for _ in range(self.count):
+            await take_turn()
+            self.calls.append(("request",))
+        return {symbol: make_quote(symbol) for symbol in symbols}
+
+
+async def test_each_request_of_a_question_has_its_place_in_the_budget() -> None:
+    clock, provider = FakeClock(), SeveralRequests("first")
+    budget = RequestBudget("first", Budget(per_minute=5), clock)
+    source = Source(provider, clock, 5, budget, random.Random(1))
+    assert isinstance((await source.quotes(["AAPL"]))["AAPL"], Quote)
+    assert isinstance((await source.quotes(["AAPL"]))["AAPL"], RateLimited)
+
+    assert len(provider.calls) == 5
+    assert source.healthy
+    assert source.breaker.state == "closed"
+
+
+async def test_waiting_for_the_place_of_a_further_request_is_no_time_of_the_providers() -> None:
+    provider, clock = SeveralRequests("first"), SystemClock()
+    budget = RequestBudget("first", Budget(per_second=1), clock)
+    source = Source(provider, clock, 1.2, budget, random.Random(1))
+
+    assert isinstance((await source.quotes(["AAPL"]))["AAPL"], Quote)
+    assert source.requests == 3
 
 
 async def test_a_request_waits_for_its_place_in_the_budget() -> None:

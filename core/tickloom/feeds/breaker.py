@@ -60,7 +60,13 @@ class Breaker:
         return None
 
     def succeeded(self) -> None:
-        """Close: the provider answered."""
+        """Close: the provider answered.
+
+        An answer to what was asked before the breaker opened changes nothing: a vendor that has
+        said since then when to come back means it.
+        """
+        if self._until_s is not None and not self._probing:
+            return
         self._failures = 0
         self._pause_s = _FIRST_PAUSE_S
         self._until_s = None

@@ -33,7 +33,7 @@ class RequestBudget:
         provider: Named in errors.
         budget: The rates; without any every request passes.
         clock: Counts the time.
-        shared: Asked after our own places; ``None`` = nobody shares the budget.
+        shared: Asked before our own places; ``None`` = nobody shares the budget.
     """
 
     def __init__(
@@ -56,9 +56,10 @@ class RequestBudget:
         if self._bucket is None:
             return
         deadline_s = self._clock.monotonic() + max_wait_s
-        while wait_s := self._take_own(self._bucket):
-            await self._wait(wait_s, deadline_s)
+        # The shared places first: one of our own that is taken in vain would be missing later.
         while self._shared is not None and (wait_s := await self._shared.take()):
+            await self._wait(wait_s, deadline_s)
+        while wait_s := self._take_own(self._bucket):
             await self._wait(wait_s, deadline_s)
 
     def _take_own(self, bucket: InMemoryBucket) -> float:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from loguru import logger
 from msgspec.structs import replace
 
-from tickloom.errors import TickloomError, UnknownSymbol
+from tickloom.errors import NotFound, TickloomError, Unavailable, UnknownSymbol
 from tickloom.feeds.router import Router
 from tickloom.feeds.source import Source
 from tickloom.model import Company, HistoricalData, Quote, SymbolMatch
@@ -153,7 +153,9 @@ def _marked(
 
 
 def _worse(earlier: TickloomError | None, later: TickloomError) -> TickloomError:
-    # "Unknown" by the second provider must not hide that the first one was not there to ask.
-    if earlier is not None and isinstance(later, UnknownSymbol):
-        return earlier
-    return later
+    # What the second provider cannot do must not hide that the first one was not there to ask.
+    if earlier is None:
+        return later
+    away = isinstance(earlier, Unavailable) and not isinstance(later, Unavailable)
+    missing = isinstance(later, NotFound) and not isinstance(earlier, NotFound)
+    return earlier if away or missing or isinstance(later, UnknownSymbol) else later

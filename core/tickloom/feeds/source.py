@@ -30,6 +30,8 @@ from tickloom.errors import (
 from tickloom.feeds.breaker import Breaker
 from tickloom.feeds.budget import RequestBudget
 from tickloom.feeds.checks import check_company, check_history, check_matches, check_quote
+from tickloom.feeds.question import Question
+from tickloom.fetch import each_turn
 from tickloom.model import Company, HistoricalData, Quote, SymbolMatch, Timeliness
 from tickloom.roles import HistoryRequest, Provider, QuoteStream
 
@@ -259,16 +261,24 @@ class Source:
     ) -> T:
         async with self._open:
             # Counted when it is sent: what waits for its place was not asked yet.
-            await self._take_place(self.timeout_s if patience_s is None else patience_s)
+            wait_s = self.timeout_s if patience_s is None else patience_s
+            await self._take_place(wait_s)
             self.requests += 1
+            limit = asyncio.timeout(self.timeout_s)
+            question = Question(self.budget, limit, wait_s)
             try:
-                async with asyncio.timeout(self.timeout_s):
-                    return await ask()
+                async with limit:
+                    with each_turn(question.take_turn):
+                        return await ask()
             except BaseException as error:
                 # Foreign code may even call sys.exit; only our own cancellation goes through.
                 if _is_cancelled():
                     raise
+                if question.spent is not None:
+                    raise _BudgetSpent(question.spent) from None
                 raise self.explain(what, error) from error
+            finally:
+                self.requests += max(0, question.requests - 1)
 
     async def _take_place(self, patience_s: float) -> None:
         try:
@@ -279,7 +289,8 @@ class Source:
     def succeeded(self) -> None:
         """Note that the provider answered."""
         self.breaker.succeeded()
-        self.healthy = True
+        # It may have answered an older question than the one that it refused.
+        self.healthy = self.healthy or self.breaker.state == "closed"
         self.last_success_at = self._clock.now()
 
     def explain(self, what: str, error: BaseException) -> TickloomError:

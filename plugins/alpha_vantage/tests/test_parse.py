@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tickloom.errors import (
+    BadRecord,
     CredentialsError,
     NotEntitled,
     NotSupported,
@@ -309,3 +310,97 @@ def test_any_json_gives_a_value_or_an_error_of_ours(answer: Any, parse: Any) -> 
 def test_a_page_for_people_is_no_answer() -> None:
     with pytest.raises(ProviderUnavailable):
         parse_series(b"<html></html>", "UTC")
+
+
+def global_quote(**fields: object) -> bytes:
+    usual = {"05. price": "250.10", "07. latest trading day": "2026-05-18"}
+    return json.dumps({"Global Quote": usual | fields}).encode()
+
+
+@pytest.mark.parametrize(
+    ("symbol", "asked", "stamped"),
+    [
+        # In May: London's session ends at 15:30 UTC, Shanghai's at 7:00, New York's at 20:00.
+        ("TSCO.L", "2026-05-18T15:00", "2026-05-17T23:00"),
+        ("TSCO.L", "2026-05-18T16:00", "2026-05-18T15:30"),
+        ("600104.SS", "2026-05-18T15:00", "2026-05-18T07:00"),
+        ("IBM", "2026-05-18T15:00", "2026-05-18T04:00"),
+    ],
+)
+def test_a_quote_of_today_is_never_stamped_with_the_time_of_the_question(
+    symbol: str, asked: str, stamped: str
+) -> None:
+    now = datetime.fromisoformat(asked).replace(tzinfo=UTC)
+    quote = parse_global_quote(global_quote(), symbol, now)
+
+    assert quote.timestamp == datetime.fromisoformat(stamped).replace(tzinfo=UTC)
+
+
+def test_a_quote_of_a_day_to_come_or_of_another_symbol_is_refused() -> None:
+    for fields in ({"07. latest trading day": "2027-05-18"}, {"01. symbol": "MSFT"}):
+        with pytest.raises(BadRecord):
+            parse_global_quote(global_quote(**fields), "IBM", NOW)
+
+
+def test_a_price_of_zero_or_less_beside_the_main_one_counts_as_missing() -> None:
+    quote = parse_global_quote(global_quote(**{"02. open": "0.0000", "04. low": "-1"}), "IBM", NOW)
+
+    assert (quote.open_price, quote.low_price) == (None, None)
+
+
+@pytest.mark.parametrize("text", ["2_50.1", "٢٥٠", "0x10", "1,250.10", "Infinity"])
+def test_what_only_python_reads_as_a_number_is_no_price(text: str) -> None:
+    with pytest.raises(BadRecord):
+        parse_global_quote(global_quote(**{"05. price": text}), "IBM", NOW)
+
+
+def test_numbers_in_place_of_texts_keep_their_digits_and_other_values_count_as_missing() -> None:
+    body = b'{"Global Quote": {"05. price": 250.10, "06. volume": 12, "02. open": true,'
+    body += b'"07. latest trading day": "2026-05-15"}}'
+    quote = parse_global_quote(body, "IBM", NOW)
+
+    assert str(quote.current_price) == "250.10"
+    assert (quote.volume, quote.open_price) == (12, None)
+
+
+def test_a_batch_that_says_success_is_data() -> None:
+    row = {"symbol": "IBM", "timestamp": "2026-05-15 15:59:59", "close": "219.30"}
+    for message in ("success", "", None):
+        body = json.dumps({"endpoint": "Bulk", "message": message, "data": [row]}).encode()
+        check_refusal(body, NOW)
+        assert set(parse_bulk(body, {"IBM": "IBM"}, NOW, real_time=True)) == {"IBM"}
+
+
+def test_a_key_that_is_echoed_in_other_words_is_not_shown() -> None:
+    with pytest.raises(TickloomError) as caught:
+        check_refusal(b'{"Information": "Hello apikey=SECRETKEY1234"}', NOW, "SECRETKEY1234")
+    assert "SECRETKEY1234" not in str(vars(caught.value))
+
+
+def test_a_day_begins_at_the_midnight_of_the_venue_whatever_zone_the_answer_names() -> None:
+    body = series_of({"2026-07-06": ("100", "100", "1.0")})
+    (bar,) = parse_series(body, "Europe/London").bars
+
+    assert bar.timestamp == datetime(2026, 7, 5, 23, 0, tzinfo=UTC)
+
+
+def test_a_split_counts_also_where_its_bar_cannot_be_used_and_east_of_greenwich() -> None:
+    body = series_of(
+        {
+            "2026-07-07": ("102", "102", "1.0"),
+            "2026-07-06": ("None", "100", "4.0"),
+            "2026-07-03": ("400", "100", "1.0"),
+        }
+    )
+    series = parse_series(body, "Europe/London")
+
+    assert [(one.day, one.ratio) for one in series.splits] == [(date(2026, 7, 6), 4)]
+    assert [bar.close_price for bar in adjust(series, dividends=False)] == [100, 102]
+
+
+def test_a_bar_without_an_adjusted_close_costs_no_other_bar() -> None:
+    body = series_of({"2026-07-07": ("102", "102", "1.0"), "1999-11-01": ("80", "0.0000", "1.0")})
+
+    assert len(adjust(parse_series(body, "UTC"), dividends=True)) == 1
+    with pytest.raises(NotSupported):
+        adjust(parse_series(series_of({"2026-07-07": ("1", "None", "1")}), "UTC"), dividends=True)

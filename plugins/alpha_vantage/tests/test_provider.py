@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import AsyncIterator
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -51,7 +51,8 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
 
 
 def make(http: httpx.AsyncClient, url: str, **options: object) -> AlphaVantageProvider:
-    clock = FakeClock()
+    # After the newest recording.
+    clock = FakeClock(datetime(2026, 6, 1, 15, 0, tzinfo=UTC))
     settings = AlphaVantageSettings(**options)  # type: ignore[arg-type]
     client = AlphaVantageClient(http, url, Secret(KEY), settings.entitlement, clock)
     return AlphaVantageProvider(client, settings, clock)

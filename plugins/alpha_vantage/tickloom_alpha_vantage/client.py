@@ -54,5 +54,5 @@ class AlphaVantageClient:
             raise error
         if not answer.body.strip():
             raise ProviderUnavailable(f"provider {PROVIDER} answered {function} with nothing")
-        check_refusal(answer.body, self._clock.now())
+        check_refusal(answer.body, self._clock.now(), self._api_key.reveal())
         return answer.body

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -21,6 +22,7 @@ _NOTHING = {"", "None", "none", "-", ".", "null", "NaN", "N/A"}
 _NUMBERED = re.compile(r"^\d+[a-z]?\.\s*")
 _CURRENCY = re.compile(r"\s*\([A-Z]{2,5}\)$")
 _DIGITS = 40
+_MOST_MENDED_BYTES = 262_144
 # What CSV calls otherwise.
 _OTHERWISE = {
     "latestday": "latest trading day",
@@ -59,7 +61,8 @@ def number(text: str | None, what: str) -> Decimal | None:
     if text is None or text in _NOTHING:
         return None
     try:
-        value = Decimal(text.rstrip("%"))
+        # Decimal takes underscores and the digits of any script.
+        value = Decimal(text.rstrip("%") if text.isascii() and "_" not in text else "?")
     except InvalidOperation:
         raise BadRecord(f"{what} is no number", found=text) from None
     if not value.is_finite() or len(text) > _DIGITS or abs(value.adjusted()) > _DIGITS:
@@ -77,6 +80,16 @@ def price(text: str | None, what: str) -> Decimal:
     if value is None or value <= 0:
         raise BadRecord(f"{what} is no price", found=text)
     return value
+
+
+def priced(text: str | None, what: str) -> Decimal | None:
+    """Return a positive number; ``None`` for what is missing, 0 or less.
+
+    Raises:
+        BadRecord: It is no number.
+    """
+    value = number(text, what)
+    return value if value is not None and value > 0 else None
 
 
 def count(text: str | None, what: str) -> int | None:
@@ -140,10 +153,35 @@ def decode(body: bytes, kind: type[T] | Any, what: str) -> T:
     try:
         value: T = msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        found: T | None = _decode_texts(body, kind)
+        if found is not None:
+            return found
         raise ProviderUnavailable(
             f"provider alpha_vantage sent no {what}", found=str(error)
         ) from None
     return value
+
+
+def _decode_texts(body: bytes, kind: Any) -> Any:
+    """Return an answer some of whose values are no text as they should be.
+
+    Numbers become the text that they are written as; what else is no text counts as missing.
+    """
+    if len(body) > _MOST_MENDED_BYTES:
+        return None
+    try:
+        answer = json.loads(body, parse_float=str, parse_int=str, parse_constant=str)
+        return msgspec.convert(_texts(answer), kind)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _texts(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _texts(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_texts(one) for one in value]
+    return value if isinstance(value, str) else None
 
 
 def is_json(body: bytes) -> bool:

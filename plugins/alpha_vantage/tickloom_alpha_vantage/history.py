@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from tickloom.errors import InvalidDates, NotSupported, verbatim
 from tickloom.model import Bar, Interval, PriceAdjustment, SymbolKind, split_symbol
 from tickloom.roles import HistoryRequest
-from tickloom_alpha_vantage.symbols import to_vendor
+from tickloom_alpha_vantage.symbols import home_of, to_vendor
 
 INTRADAY = {
     Interval.MINUTE: "1min",
@@ -25,7 +25,6 @@ INTERVALS = (*INTRADAY, *_LONG)
 
 _COMPACT_DAYS = 140
 _MOST_MONTHS = 24
-_EQUITY_ZONE = "America/New_York"
 
 
 class Plan(Struct, frozen=True):
@@ -53,23 +52,23 @@ def plan_history(request: HistoryRequest, today: date, *, premium: bool) -> Plan
         raise NotSupported(f"provider alpha_vantage has no bars of {request.interval}")
     if split_symbol(request.symbol).kind in {SymbolKind.FX, SymbolKind.CRYPTO}:
         return _plan_pair(request)
-    symbol = to_vendor(request.symbol)
+    symbol, zone = to_vendor(request.symbol), home_of(request.symbol).zone
     if request.interval in INTRADAY:
-        return _plan_intraday(request, symbol, today)
+        return _plan_intraday(request, symbol, zone, today)
     adjusted = request.adjustment is not PriceAdjustment.NONE
     if request.interval is not Interval.DAY:
         if request.adjustment is PriceAdjustment.SPLITS:
             raise _no_adjustment(request)
         function = f"TIME_SERIES_{_LONG[request.interval]}{'_ADJUSTED' if adjusted else ''}"
-        return Plan(function, ({"symbol": symbol},), _EQUITY_ZONE)
+        return Plan(function, ({"symbol": symbol},), zone)
     function = "TIME_SERIES_DAILY_ADJUSTED" if adjusted or premium else "TIME_SERIES_DAILY"
     recent = (today - request.start).days < _COMPACT_DAYS
     # Coefficients of later splits are needed too, so adjusted prices begin with today's.
     query = {"symbol": symbol, "outputsize": "compact" if recent else "full"}
-    return Plan(function, (query,), _EQUITY_ZONE)
+    return Plan(function, (query,), zone)
 
 
-def _plan_intraday(request: HistoryRequest, symbol: str, today: date) -> Plan:
+def _plan_intraday(request: HistoryRequest, symbol: str, zone: str, today: date) -> Plan:
     if request.adjustment is PriceAdjustment.SPLITS:
         raise _no_adjustment(request)
     adjusted = request.adjustment is PriceAdjustment.ALL
@@ -81,7 +80,7 @@ def _plan_intraday(request: HistoryRequest, symbol: str, today: date) -> Plan:
     }
     if (today - request.start).days < _RECENT_DAYS:
         # Without a month it is the last thirty days.
-        return Plan("TIME_SERIES_INTRADAY", (query,), _EQUITY_ZONE)
+        return Plan("TIME_SERIES_INTRADAY", (query,), zone)
     months = list(_months(request.start, min(request.end, today)))
     if len(months) > _MOST_MONTHS:
         raise InvalidDates(
@@ -90,7 +89,7 @@ def _plan_intraday(request: HistoryRequest, symbol: str, today: date) -> Plan:
             expected=f"at most {_MOST_MONTHS}, each is one request",
         )
     queries = tuple(query | {"month": month} for month in months)
-    return Plan("TIME_SERIES_INTRADAY", queries, _EQUITY_ZONE)
+    return Plan("TIME_SERIES_INTRADAY", queries, zone)
 
 
 _RECENT_DAYS = 30

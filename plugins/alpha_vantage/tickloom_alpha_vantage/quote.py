@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -20,11 +20,13 @@ from tickloom_alpha_vantage.fields import (
     named,
     number,
     price,
+    priced,
 )
+from tickloom_alpha_vantage.symbols import NEW_YORK, from_vendor, home_of
 
-_CLOSE_HOUR = 16
-# Where no zone is known New York's close is later than those of the markets east of it.
-_ZONE = "America/New_York"
+_MOST_AHEAD = timedelta(days=1)
+# A batch names no zone.
+_BATCH_ZONE = NEW_YORK.zone
 
 Fields = dict[str, str | None]
 
@@ -46,20 +48,37 @@ class _Bulk(Struct):
 def parse_global_quote(body: bytes, symbol: str, received_at: datetime) -> Quote:
     """Return the quote of GLOBAL_QUOTE, as JSON or CSV.
 
-    It has a day and no time, so its time is that day's close.
+    It has a day and no time, so its time is that day's close at the venue, and the begin of the day
+    as long as the venue has not closed: never the time of the question.
 
     Raises:
         UnknownSymbol: The answer is empty.
-        BadRecord: A field cannot be used.
+        BadRecord: A field cannot be used, or it is of another symbol or of a day to come.
         ProviderUnavailable: It is no such answer.
     """
     fields = _global_fields(body)
     if not fields:
         raise UnknownSymbol(f"provider alpha_vantage does not know {symbol}")
-    latest = day(fields.get("latest trading day"))
-    close = datetime(latest.year, latest.month, latest.day, _CLOSE_HOUR, tzinfo=ZoneInfo(_ZONE))
-    timestamp = min(close.astimezone(UTC), received_at)
+    named_symbol = from_vendor(fields.get("symbol", symbol))
+    if named_symbol is not None and named_symbol != symbol:
+        raise BadRecord("an answer is of another symbol", found=named_symbol, expected=symbol)
+    timestamp = _time_of(day(fields.get("latest trading day")), symbol, received_at)
     return _quote(fields, symbol, timestamp, received_at, "price")
+
+
+def _time_of(day: date, symbol: str, now: datetime) -> datetime:
+    home = home_of(symbol)
+    for hour in (home.close, time()):
+        at = datetime.combine(day, hour, ZoneInfo(home.zone)).astimezone(UTC)
+        if at <= now:
+            return at
+    raise BadRecord(f"the quote of {symbol} is of the future", found=str(day))
+
+
+def _of_past(at: datetime, symbol: str, now: datetime) -> datetime:
+    if at > now + _MOST_AHEAD:
+        raise BadRecord(f"the quote of {symbol} is of the future", found=str(at))
+    return at
 
 
 def _global_fields(body: bytes) -> dict[str, str]:
@@ -97,9 +116,14 @@ def parse_bulk(
         if symbol is None:
             continue
         try:
-            timestamp = moment(fields.get("timestamp", ""), _ZONE)
+            timestamp = moment(fields.get("timestamp", ""), _BATCH_ZONE)
             found[symbol] = _quote(
-                fields, symbol, timestamp, received_at, "close", real_time=real_time
+                fields,
+                symbol,
+                _of_past(timestamp, symbol, received_at),
+                received_at,
+                "close",
+                real_time=real_time,
             )
         except BadRecord as error:
             found[symbol] = error
@@ -117,15 +141,16 @@ def parse_rate(body: bytes, symbol: str, received_at: datetime) -> Quote:
     fields = named(decode(body, _Rate, "exchange rate").rate)
     if not fields:
         raise NoData(f"provider alpha_vantage has no rate of {symbol}")
+    at = moment(fields.get("last refreshed", ""), fields.get("time zone", "UTC"))
     return Quote(
         symbol=symbol,
         provider="alpha_vantage",
-        timestamp=moment(fields.get("last refreshed", ""), fields.get("time zone", "UTC")),
+        timestamp=_of_past(at, symbol, received_at),
         received_at=received_at,
         is_real_time=False,
         current_price=price(fields.get("exchange rate"), "the rate"),
-        bid=number(fields.get("bid price"), "bid"),
-        ask=number(fields.get("ask price"), "ask"),
+        bid=priced(fields.get("bid price"), "bid"),
+        ask=priced(fields.get("ask price"), "ask"),
         currency=split_symbol(symbol).counter or None,
     )
 
@@ -148,10 +173,10 @@ def _quote(
         received_at=received_at,
         is_real_time=real_time,
         current_price=price(fields.get(key), "the price"),
-        open_price=number(fields.get("open"), "open"),
-        high_price=number(fields.get("high"), "high"),
-        low_price=number(fields.get("low"), "low"),
-        previous_close=number(fields.get("previous close"), "previous close"),
+        open_price=priced(fields.get("open"), "open"),
+        high_price=priced(fields.get("high"), "high"),
+        low_price=priced(fields.get("low"), "low"),
+        previous_close=priced(fields.get("previous close"), "previous close"),
         volume=count(fields.get("volume"), "volume"),
         price_change=number(fields.get("change"), "change"),
         price_change_percent=percent,

@@ -24,6 +24,9 @@ from tickloom.errors import (
 
 _NAME = "provider alpha_vantage"
 _KEYS = ("Error Message", "Information", "Note", "message")
+# Beside data this one may also say that all is well; from general knowledge, and not recorded.
+_WITH_DATA = "message"
+_NO_REFUSAL = {"", "success"}
 _ECHO = re.compile(r"(api ?key as )\S+", re.IGNORECASE)
 _BURST_S = 1.5
 _MINUTE_S = 60.0
@@ -31,8 +34,13 @@ _MINUTE_S = 60.0
 _ZONE = "America/New_York"
 
 
-def check_refusal(body: bytes, now: datetime) -> None:
+def check_refusal(body: bytes, now: datetime, key: str = "") -> None:
     """Let an answer with data pass, whatever its format.
+
+    Args:
+        body: The answer.
+        now: For the end of the vendor's day.
+        key: Is taken out of what is shown.
 
     Raises:
         TickloomError: What the vendor said, split by what to do next. The key, which some of its
@@ -44,16 +52,20 @@ def check_refusal(body: bytes, now: datetime) -> None:
         keys = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return
-    for key in _KEYS:
-        if key in keys:
-            raise _explain(_text(keys[key]), now)
+    for name in _KEYS:
+        if name not in keys:
+            continue
+        text = _text(keys[name], key)
+        if name != _WITH_DATA or text.lower() not in _NO_REFUSAL:
+            raise _explain(text, now)
 
 
-def _text(raw: msgspec.Raw) -> str:
+def _text(raw: msgspec.Raw, key: str) -> str:
     try:
-        return _ECHO.sub(r"\1…", msgspec.json.decode(raw, type=str))
+        text = _ECHO.sub(r"\1…", msgspec.json.decode(raw, type=str))
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return ""
+    return text.replace(key, "…") if key else text
 
 
 def _explain(text: str, now: datetime) -> TickloomError:

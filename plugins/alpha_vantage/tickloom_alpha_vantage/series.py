@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 
 from msgspec import Struct
 
-from tickloom.errors import BadRecord, ProviderUnavailable
+from tickloom.errors import BadRecord, NotSupported, ProviderUnavailable
 from tickloom.model import Bar, Split
 from tickloom.model import Dividend as CashDividend
 from tickloom_alpha_vantage.fields import (
     count,
+    day,
     decode,
     decode_csv,
     find_zone,
     is_json,
     name_of,
     named,
-    number,
     price,
+    priced,
 )
 
 _DAY_LENGTH = 10
 _TIMES = ("timestamp", "time")
 Meta = dict[str, str | dict[str, str | None] | None]
-Answer = dict[str, Meta]
+Answer = dict[str, Meta | None]
 
 
 class Series(Struct, frozen=True):
@@ -34,15 +35,17 @@ class Series(Struct, frozen=True):
 
     Attributes:
         bars: Oldest first, prices as they were paid.
-        splits: Where the function tells them.
+        splits: Where the function tells them; also of days without a usable bar.
         dividends: Where the function tells them.
         skipped: How many rows could not be used.
+        zone: Of the days of bars of a day or longer.
     """
 
     bars: tuple[Bar, ...]
     splits: tuple[Split, ...] = ()
     dividends: tuple[CashDividend, ...] = ()
     skipped: int = 0
+    zone: tzinfo = UTC
 
 
 def parse_series(body: bytes, zone: str, currency: str | None = None) -> Series:
@@ -50,7 +53,7 @@ def parse_series(body: bytes, zone: str, currency: str | None = None) -> Series:
 
     Args:
         body: The answer.
-        zone: Of the times, where the answer does not tell.
+        zone: Of the venue, whose midnight begins a day; of times where the answer does not tell.
         currency: Of the dividends.
 
     Raises:
@@ -59,12 +62,11 @@ def parse_series(body: bytes, zone: str, currency: str | None = None) -> Series:
     """
     if is_json(body):
         answer: Answer = decode(body, Answer, "series")
-        told: Meta = next((value for key, value in answer.items() if key == "Meta Data"), {})
-        zone = _zone_of(told) or zone
+        told = _zone_of(answer.get("Meta Data") or {}) or zone
         rows: Iterable[tuple[str, dict[str, str]]] = _json_rows(answer)
     else:
-        rows = _csv_rows(body)
-    return _collect(rows, find_zone(zone), currency)
+        told, rows = zone, _csv_rows(body)
+    return _collect(rows, find_zone(told), find_zone(zone), currency)
 
 
 def _zone_of(meta: Meta) -> str | None:
@@ -78,7 +80,7 @@ def _json_rows(answer: Answer) -> Iterator[tuple[str, dict[str, str]]]:
     series = [value for key, value in answer.items() if key != "Meta Data"]
     if not series and answer:
         raise ProviderUnavailable("provider alpha_vantage sent a series without bars")
-    for rows in series:
+    for rows in filter(None, series):
         for time, fields in rows.items():
             yield time, named(fields) if isinstance(fields, dict) else {}
 
@@ -89,7 +91,7 @@ def _csv_rows(body: bytes) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def _collect(
-    rows: Iterable[tuple[str, dict[str, str]]], zone: tzinfo, currency: str | None
+    rows: Iterable[tuple[str, dict[str, str]]], zone: tzinfo, home: tzinfo, currency: str | None
 ) -> Series:
     bars: dict[datetime, Bar] = {}
     splits: list[Split] = []
@@ -98,24 +100,34 @@ def _collect(
     skipped = 0
     for time, fields in rows:
         try:
-            timestamp = _moment(time, zone, offsets)
+            timestamp = _moment(time, home if len(time) == _DAY_LENGTH else zone, offsets)
+            # Before the bar: without it all older prices would be adjusted wrongly.
+            _take_events(fields, time, currency, splits, dividends)
             bars[timestamp] = _bar(fields, timestamp)
-            ratio = number(fields.get("split coefficient"), "split coefficient")
-            amount = number(fields.get("dividend amount"), "dividend amount")
         except BadRecord:
             skipped += 1
-            continue
-        if ratio is not None and ratio > 0 and ratio != 1:
-            splits.append(Split(day=date.fromisoformat(time[:_DAY_LENGTH]), ratio=ratio))
-        if amount:
-            paid = date.fromisoformat(time[:_DAY_LENGTH])
-            dividends.append(CashDividend(day=paid, amount=amount, currency=currency))
     return Series(
         tuple(bars[time] for time in sorted(bars)),
         tuple(sorted(splits, key=lambda one: one.day)),
         tuple(sorted(dividends, key=lambda one: one.day)),
         skipped,
+        home,
     )
+
+
+def _take_events(
+    fields: dict[str, str],
+    time: str,
+    currency: str | None,
+    splits: list[Split],
+    dividends: list[CashDividend],
+) -> None:
+    ratio = priced(fields.get("split coefficient"), "split coefficient")
+    if ratio is not None and ratio != 1:
+        splits.append(Split(day=day(time), ratio=ratio))
+    amount = priced(fields.get("dividend amount"), "dividend amount")
+    if amount is not None:
+        dividends.append(CashDividend(day=day(time), amount=amount, currency=currency))
 
 
 def _bar(fields: dict[str, str], timestamp: datetime) -> Bar:
@@ -127,7 +139,7 @@ def _bar(fields: dict[str, str], timestamp: datetime) -> Bar:
         low_price=prices[2],
         close_price=prices[3],
         volume=count(fields.get("volume"), "volume"),
-        adjusted_close=number(fields.get("adjusted close"), "adjusted close"),
+        adjusted_close=priced(fields.get("adjusted close"), "adjusted close"),
     )
 
 
@@ -147,23 +159,24 @@ def _moment(text: str, zone: tzinfo, offsets: dict[str, timedelta]) -> datetime:
 def adjust(series: Series, *, dividends: bool) -> tuple[Bar, ...]:
     """Return the bars adjusted by all splits after each, or by everything.
 
-    The factor of a bar is the product of the split coefficients of later bars, or its adjusted
-    close by its close, which accounts for dividends too.
+    The factor of a bar is the product of the split coefficients of later days, or its adjusted
+    close by its close, which accounts for dividends too. Bars without one are then left out.
 
     Raises:
-        BadRecord: A bar has no adjusted close.
+        NotSupported: No bar has an adjusted close.
     """
     factor = Decimal(1)
-    ratios = {one.day: one.ratio for one in series.splits}
+    later = list(series.splits)
     adjusted: list[Bar] = []
     for bar in reversed(series.bars):
-        if dividends:
-            if bar.adjusted_close is None:
-                raise BadRecord("a bar has no adjusted close", found=bar.timestamp)
-            adjusted.append(_scaled(bar, bar.adjusted_close / bar.close_price, shares=1 / factor))
-        else:
+        while later and later[-1].day > bar.timestamp.astimezone(series.zone).date():
+            factor /= later.pop().ratio
+        if not dividends:
             adjusted.append(_scaled(bar, factor, shares=1 / factor))
-        factor /= ratios.get(bar.timestamp.date(), Decimal(1))
+        elif bar.adjusted_close is not None:
+            adjusted.append(_scaled(bar, bar.adjusted_close / bar.close_price, shares=1 / factor))
+    if series.bars and not adjusted:
+        raise NotSupported("provider alpha_vantage gives no prices adjusted for dividends here")
     return tuple(reversed(adjusted))
 
 

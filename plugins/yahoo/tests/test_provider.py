@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from tickloom.errors import (
     TickloomError,
     UnknownSymbol,
 )
+from tickloom.fetch import each_turn
 from tickloom.model import Interval, PriceAdjustment, Quote
 from tickloom.roles import HistoryRequest, Provider
 from tickloom.testing import FAULTS, FaultServer, LoopLag, Reply, Request
@@ -112,6 +114,39 @@ async def test_raw_bars_of_the_past_take_a_second_question_for_later_splits(serv
         await provider.get_history(bars_of(**past, adjustment=PriceAdjustment.SPLITS))
         asked = [request.query["interval"] for request in server.requests]
     assert asked == ["1d", "1mo", "1d"]
+
+
+async def test_bars_of_the_past_are_there_where_nothing_came_after_them(
+    serve: Serve, vendor: Any
+) -> None:
+    past = {"start": TODAY - timedelta(days=40), "end": TODAY - timedelta(days=20)}
+    words = "Data doesn't exist for startDate = 1, endDate = 2"
+    refused = {"code": "Bad Request", "description": words}
+    chart = vendor.chart
+
+    def answer(request: Request) -> Reply:
+        if request.query["interval"] == "1mo":
+            body = json.dumps({"chart": {"result": None, "error": refused}}).encode()
+            return Reply(status=400, body=body)
+        return chart(request)  # type: ignore[no-any-return]
+
+    vendor.chart = answer
+    async with serve() as (_, provider):
+        history = await provider.get_history(bars_of(**past))
+    assert history.data_points
+
+
+async def test_each_of_two_requests_for_bars_waits_for_its_turn(serve: Serve) -> None:
+    past = {"start": TODAY - timedelta(days=40), "end": TODAY - timedelta(days=20)}
+    turns: list[int] = []
+
+    async def wait() -> None:
+        turns.append(1)
+
+    async with serve() as (server, provider):
+        with each_turn(wait):
+            await provider.get_history(bars_of(**past))
+        assert len(turns) == len(server.requests) == 2
 
 
 async def test_what_yahoo_does_not_know_is_told_apart(serve: Serve) -> None:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from tickloom.clock import Clock
 from tickloom.errors import PluginError, ProviderUnavailable, TickloomError, scrub
-from tickloom.fetch import Answer
+from tickloom.fetch import Answer, take_turn
 from tickloom_yahoo.folder import CacheFolder
 from tickloom_yahoo.options import YahooSettings
 from tickloom_yahoo.refusals import PROVIDER, check_answer
@@ -62,6 +62,7 @@ class YahooClient:
         def get() -> Answer:
             return self._get_session().ask(f"{_HOST}{path}", params, crumb=crumb)
 
+        await take_turn()
         answer = await self.run(get)
         error = check_answer(answer.status, answer.headers, answer.body, what, self._clock.now())
         if error is not None:

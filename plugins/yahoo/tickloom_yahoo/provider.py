@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote as quote_url
 
@@ -97,7 +98,9 @@ class YahooProvider(Provider):
         body = await self._ask_chart(request, plan.bars)
         later = b""
         if plan.later_splits is not None:
-            later = await self._ask_chart(request, plan.later_splits)
+            # Where nothing was traded after the bars, no split came either.
+            with suppress(NoData):
+                later = await self._ask_chart(request, plan.later_splits)
         within = await parse_off_loop(_read_history, body, later, request)
         if not within.bars:
             raise NoData(
@@ -183,7 +186,8 @@ def _read_history(body: bytes, later: bytes, request: HistoryRequest) -> Chart:
     chart = parse_chart(body, request.symbol, request.interval)
     splits = chart.splits
     if later:
-        splits += parse_splits(later, request.symbol)
+        with suppress(NoData):
+            splits += parse_splits(later, request.symbol)
     return adjust(cut(chart, request), request, splits)
 
 
