@@ -11,9 +11,12 @@ it without end, with all that is buffered; therefore the door can also cut it of
 
 from __future__ import annotations
 
+import socket
+import struct
 import sys
 from asyncio import Protocol, Transport
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs
 
@@ -31,6 +34,19 @@ OUTLET = "tickloom.outlet"
 # About 20 KiB for each connection that asks for it, instead of 300.
 _WINDOW_BITS, _MEMORY_LEVEL = 12, 5
 _LINGER_S = 2.0
+_RESET = struct.pack("ii", 1, 0)
+
+
+def cut_off(transport: Transport) -> None:
+    """Reset a connection; otherwise the system would keep megabytes for a peer that reads nothing.
+
+    It would try for minutes to deliver them.
+    """
+    plain = transport.get_extra_info("socket")
+    if plain is not None:
+        with suppress(OSError):
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    transport.abort()
 
 
 class SocketOutlet:
@@ -55,7 +71,7 @@ class SocketOutlet:
 
     def abort(self) -> None:
         """Cut the connection off without waiting for anything to be sent."""
-        self._transport.abort()
+        cut_off(self._transport)
 
 
 class StreamProtocol(WebSocketsSansIOProtocol):
@@ -164,7 +180,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
     def keepalive_timeout(self) -> None:
         """End a connection whose peer is gone, without waiting for it to read."""
         super().keepalive_timeout()
-        self.transport.abort()
+        cut_off(self.transport)
 
 
 class UpgradingProtocol(HttpToolsProtocol):
