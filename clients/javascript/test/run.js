@@ -11,7 +11,7 @@ const flags = typeof WebSocket === 'undefined' ? ['--experimental-websocket', '-
 const classes = existsSync(`${folder}../node_modules/ws`) ? ['global', 'ws'] : ['global'];
 
 for (const name of classes) {
-    const { status } = spawnSync(process.execPath, [...flags, '--test', ...process.argv.slice(2), ...files], {
+    const { status } = spawnSync(process.execPath, [...flags, '--test', '--test-timeout=40000', ...process.argv.slice(2), ...files], {
         stdio: 'inherit',
         env: { ...process.env, TEST_WEBSOCKET: name },
     });
