@@ -114,19 +114,9 @@ class MarketDataManager:
             self.clock,
             self._jitter,
         )
-        relay = self.cluster.relay
-        if relay is not None:
-            self.pipeline.join(relay)
-        feeds = Feeds(
-            reader,
-            self.cluster.wanted,
-            relay or hub,
-            self.pipeline,
-            self.settings.feeds,
-            self.clock,
-            self._jitter,
-            Sessions(self.clock) if self.settings.feeds.sessions else None,
-        )
+        if self.cluster.relay is not None:
+            self.pipeline.join(self.cluster.relay)
+        feeds = self._open_feeds(reader, hub)
         self.stream_manager = StreamManager(
             hub, demand, feeds, self.router, self.settings.stream, self.clock, self.cluster
         )
@@ -140,6 +130,18 @@ class MarketDataManager:
         stream = self.settings.stream
         ring = Ring(self.clock, stream.ring.count, stream.ring.max_bytes, stream.ring.age_s)
         return Hub(self.epoch, demand, ring, self.clock, stream.flush_interval_ms / 1_000)
+
+    def _open_feeds(self, reader: Reader, hub: Hub) -> Feeds:
+        return Feeds(
+            reader,
+            self.cluster.wanted,
+            self.cluster.relay or hub,
+            self.pipeline,
+            self.settings.feeds,
+            self.clock,
+            self._jitter,
+            Sessions(self.clock) if self.settings.feeds.sessions else None,
+        )
 
     async def __aenter__(self) -> Self:
         await self.initialize()
