@@ -7,8 +7,9 @@ STAMP := $(VENV)/.stamp
 BENCHMARKS ?= tests/benchmarks $(wildcard plugins/*/tests/test_speed.py plugins/*/tests/*/test_speed.py)
 CODE := core migrations plugins tests examples .ci
 CONFIG ?= examples/tickloom.toml
+JAVASCRIPT := clients/javascript
 
-.PHONY: setup run test lint types bench lock clean
+.PHONY: setup run test lint types bench lock javascript clean
 
 setup: $(STAMP)
 
@@ -23,7 +24,7 @@ $(STAMP): requirements.lock $(addsuffix /pyproject.toml,$(PROJECTS))
 run: $(STAMP)
 	$(BIN)/tickloom serve --config $(CONFIG)
 
-test: $(STAMP)
+test: $(STAMP) javascript
 	$(BIN)/python -m pytest $(ARGS)
 
 lint: $(STAMP)
@@ -44,5 +45,19 @@ lock:
 		--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --output-file requirements.lock
 	rm -rf $(VENV)-lock
 
+# What the tests of the JavaScript client need beside Node; without it they do less, and say so.
+javascript:
+	@if command -v npm >/dev/null; then \
+		$(MAKE) --no-print-directory $(JAVASCRIPT)/node_modules/.stamp || \
+			echo "npm could not install: the types of the JavaScript client are not checked"; \
+	else \
+		echo "npm is not installed: the types of the JavaScript client are not checked"; \
+	fi
+
+$(JAVASCRIPT)/node_modules/.stamp: $(JAVASCRIPT)/package-lock.json
+	cd $(JAVASCRIPT) && npm ci --no-audit --no-fund --silent
+	touch $@
+
 clean:
+	rm -rf $(JAVASCRIPT)/node_modules $(JAVASCRIPT)/types
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .benchmarks

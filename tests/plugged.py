@@ -19,7 +19,7 @@ from tickloom.clock import Clock
 from tickloom.hookspecs import hookimpl
 from tickloom.manager import MarketDataManager
 from tickloom.settings import DatabaseSettings, Settings
-from tickloom.stream.transport import StreamProtocol
+from tickloom.stream.transport import StreamProtocol, UpgradingProtocol
 
 
 class Point(EntryPoint):
@@ -58,12 +58,16 @@ def manager_of(
 
 @asynccontextmanager
 async def serving(
-    manager: MarketDataManager, protocol: type[asyncio.Protocol] = StreamProtocol
+    manager: MarketDataManager,
+    protocol: type[asyncio.Protocol] = StreamProtocol,
+    *,
+    port: int = 0,
 ) -> AsyncIterator[str]:
-    """Serve a manager on a real socket of a free port; gives ``host:port``."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    """Serve a manager on a real socket, of a free port unless one is named; gives ``host:port``."""
+    listener = socket.create_server(("127.0.0.1", port))
     config = uvicorn.Config(
         create_app(manager),
+        http=UpgradingProtocol,
         ws=protocol,
         ws_max_size=4 * manager.settings.stream.max_message_bytes,
         ws_per_message_deflate=False,

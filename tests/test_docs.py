@@ -110,9 +110,11 @@ def test_every_message_of_the_stream_is_told() -> None:
 
 
 def test_the_samples_of_stream_messages_are_messages() -> None:
-    subscribe, tick = blocks(page("docs/stream-protocol.md"), "json")
-    decoded = protocol.decode_client_message(subscribe.strip(), 65_536)
-    assert isinstance(decoded, protocol.Subscribe)
+    subscribe, tick, subscribe_bars, bar = blocks(page("docs/stream-protocol.md"), "json")
+    for text in (subscribe, subscribe_bars):
+        decoded = protocol.decode_client_message(text.strip(), 65_536)
+        assert isinstance(decoded, protocol.Subscribe)
+    assert msgspec.json.decode(bar, type=protocol.LiveBar).state == "forming"
     assert isinstance(msgspec.json.decode(tick, type=protocol.MarketData).data, Quote)
 
 

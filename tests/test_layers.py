@@ -19,7 +19,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("hookspecs", "settings"),
     ("plugins", "cache", "store", "cluster"),
     ("stream", "quality", "alerts"),
-    ("pipeline", "feeds", "questions", "monitoring"),
+    ("client",),
+    ("pipeline", "feeds", "relay", "questions", "monitoring"),
     ("streaming", "config", "answers", "testing", "scaffold"),
     ("manager",),
     ("security",),
@@ -33,6 +34,8 @@ ROW_OF = {room: row for row, rooms in enumerate(ROWS) for room in rooms}
 
 # The package itself offers its version to everybody and the Python API to its users.
 PACKAGE = "__init__"
+# What users import without the server; it may not bring the server's rooms along.
+CLIENT_DOORS = ("errors", "clock", "model", "stream.protocol")
 PLUGIN_DOORS = {"errors", "clock", "model", "fetch", "roles", "hookspecs"}
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 60
@@ -83,6 +86,18 @@ def plugin_violations(source: str, package: str, name: str, doors: set[str]) -> 
         if foreign or (parts[0] == "tickloom" and (len(parts) < 2 or parts[1] not in doors)):
             found.append(f"{name}:{line} imports {imported}")
     return found
+
+
+def client_violations(source: str, name: str) -> list[str]:
+    """Return what a module of the client library imports beside the few doors that are its own."""
+    doors = tuple(f"tickloom.{door}" for door in (*CLIENT_DOORS, "client"))
+    return [
+        f"{name}:{line} imports {imported}"
+        for line, imported in imports_of(source, "tickloom.client")
+        if imported.startswith("tickloom") and imported != "tickloom.__version__"
+        # A module may be imported as a name of its package.
+        if not any(imported == door or imported.startswith(f"{door}.") for door in doors)
+    ]
 
 
 def environment_violations(source: str, name: str) -> list[str]:
@@ -155,6 +170,16 @@ def test_a_plugin_uses_only_the_public_doors_of_the_host(file: Path) -> None:
     assert plugin_violations(file.read_text(encoding="utf-8"), package, shown(file), doors) == []
 
 
+def test_the_client_library_uses_only_what_needs_no_server() -> None:
+    found = [
+        line
+        for file in core_modules()
+        if room_of(file) == "client"
+        for line in client_violations(file.read_text(encoding="utf-8"), shown(file))
+    ]
+    assert found == []
+
+
 def test_only_the_settings_read_the_environment() -> None:
     found = [
         line
@@ -221,6 +246,14 @@ def test_the_checker_lets_allowed_imports_pass() -> None:
 )
 def test_the_checker_finds_a_plugin_that_uses_another_door(source: str) -> None:
     assert len(plugin_violations(source, "tickloom_simulated", "sample.py", PLUGIN_DOORS)) == 1
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["from tickloom.stream import Hub", "import tickloom.settings", "from tickloom import Quote"],
+)
+def test_the_checker_finds_a_client_that_brings_the_server(source: str) -> None:
+    assert len(client_violations(source, "sample.py")) == 1
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from functools import partial
 from typing import cast
 
@@ -14,6 +15,14 @@ from tickloom.pipeline import Pipeline
 from tickloom.roles import HistoryRequest
 
 Batch = asyncio.Task[dict[str, Quote | TickloomError]]
+
+
+class Quotes(list[Quote]):
+    """Quotes in the order asked for, and in ``errors`` why the others are missing."""
+
+    def __init__(self, quotes: Iterable[Quote], errors: dict[str, TickloomError]) -> None:
+        super().__init__(quotes)
+        self.errors = errors
 
 
 class Answers:

@@ -16,21 +16,12 @@ import httpx
 from loguru import logger
 
 from tickloom import __version__
-from tickloom.answers import Answers
+from tickloom.answers import Answers, Quotes
 from tickloom.cache import CacheManager
 from tickloom.clock import Clock, SystemClock
 from tickloom.config import config
 from tickloom.errors import ConfigError, InvalidSymbol, TickloomError
-from tickloom.feeds import (
-    Feeds,
-    Reader,
-    RedisPlaces,
-    RequestBudget,
-    Router,
-    Sessions,
-    Source,
-    make_rates,
-)
+from tickloom.feeds import Feeds, Reader, Router, Sessions, open_sources
 from tickloom.model import (
     Company,
     HistoricalData,
@@ -47,22 +38,14 @@ from tickloom.pipeline import Pipeline
 from tickloom.plugins import Plugins, load_plugins
 from tickloom.quality import Inspector
 from tickloom.questions import check_history, check_search, check_symbols
-from tickloom.roles import Provider
+from tickloom.relay import Cluster
 from tickloom.settings import Settings
 from tickloom.store import QuoteWriter, open_backend
-from tickloom.stream import Demand, Hub, Ring
+from tickloom.stream import Demand, Hub, LiveBar, Ring
 from tickloom.streaming import StreamManager
 
 _WRITER_LIMIT_S = 4.0
 _PLUGINS_LIMIT_S = 2.0
-
-
-class Quotes(list[Quote]):
-    """Quotes in the order asked for, and in ``errors`` why the others are missing."""
-
-    def __init__(self, quotes: Iterable[Quote], errors: dict[str, TickloomError]) -> None:
-        super().__init__(quotes)
-        self.errors = errors
 
 
 class MarketDataManager:
@@ -108,50 +91,57 @@ class MarketDataManager:
         self.plugins: Plugins = load_plugins(self.settings, self._http, self.clock, entry_points)
         self._jitter = jitter or random.Random()  # noqa: S311 - spreads retries, guards nothing
         self.cache_manager = CacheManager(self.settings.cache, self.settings.redis, self.clock)
-        self.router = Router(self._sources(), self.settings.providers)
+        redis = self.cache_manager.redis_cache.client
+        sources = open_sources(
+            self.plugins.providers, self.settings, redis, self.clock, self._jitter
+        )
+        self.router = Router(sources, self.settings.providers)
         self.inspector = Inspector(self.plugins.validators)
         self.writer = QuoteWriter(
             open_backend(self.settings.database.url), self.settings.database, self.clock
         )
         reader = Reader(self.router)
         demand = Demand()
-        stream = self.settings.stream
-        ring = Ring(self.clock, stream.ring.count, stream.ring.max_bytes, stream.ring.age_s)
-        flush_interval_s = stream.flush_interval_ms / 1_000
-        hub = Hub(self.epoch, demand, ring, self.clock, flush_interval_s)
+        hub = self._open_hub(demand)
         self.pipeline = Pipeline(self.inspector, self.cache_manager.quotes, hub, self.writer)
-        feeds = Feeds(
-            reader,
-            demand,
+        self.cluster = Cluster(
+            self.settings,
+            redis,
             hub,
-            self.pipeline,
-            self.settings.feeds,
+            demand,
+            self.cache_manager.quotes,
+            self.pipeline.accept,
             self.clock,
             self._jitter,
-            Sessions(self.clock) if self.settings.feeds.sessions else None,
         )
-        self.stream_manager = StreamManager(hub, demand, feeds, self.router, self.settings.stream)
+        if self.cluster.relay is not None:
+            self.pipeline.join(self.cluster.relay)
+        feeds = self._open_feeds(reader, hub)
+        self.stream_manager = StreamManager(
+            hub, demand, feeds, self.router, self.settings.stream, self.clock, self.cluster
+        )
         self._answers = Answers(reader, self.cache_manager, self.pipeline)
         self._warming: asyncio.Task[None] | None = None
         self._started_s: float | None = None
         self._requests = 0
         self._errors = 0
 
-    def _sources(self) -> list[Source]:
-        timeout_s = self.settings.feeds.provider_timeout_s
-        return [
-            Source(provider, self.clock, timeout_s, self._budget(name, provider), self._jitter)
-            for name, provider in self.plugins.providers.items()
-        ]
+    def _open_hub(self, demand: Demand) -> Hub:
+        stream = self.settings.stream
+        ring = Ring(self.clock, stream.ring.count, stream.ring.max_bytes, stream.ring.age_s)
+        return Hub(self.epoch, demand, ring, self.clock, stream.flush_interval_ms / 1_000)
 
-    def _budget(self, name: str, provider: Provider) -> RequestBudget:
-        budget = self.settings.providers.budgets.get(name, provider.info.budget)
-        redis = self.cache_manager.redis_cache.client
-        shared = None
-        if redis is not None:
-            prefix = self.settings.redis.prefix
-            shared = RedisPlaces(name, make_rates(budget), redis, prefix, self.clock)
-        return RequestBudget(name, budget, self.clock, shared)
+    def _open_feeds(self, reader: Reader, hub: Hub) -> Feeds:
+        return Feeds(
+            reader,
+            self.cluster.wanted,
+            self.cluster.relay or hub,
+            self.pipeline,
+            self.settings.feeds,
+            self.clock,
+            self._jitter,
+            Sessions(self.clock) if self.settings.feeds.sessions else None,
+        )
 
     async def __aenter__(self) -> Self:
         await self.initialize()
@@ -175,6 +165,7 @@ class MarketDataManager:
             return
         self._started_s = self.clock.monotonic()
         self.cache_manager.start()
+        self.cluster.start()
         await self.writer.start()
         if self.settings.cache.warm:
             self._warming = asyncio.create_task(self._warm(), name="warm the cache")
@@ -191,7 +182,8 @@ class MarketDataManager:
             stack.push_async_callback(self.cache_manager.aclose)
             stack.push_async_callback(self.writer.aclose, _WRITER_LIMIT_S)
             stack.push_async_callback(self._answers.aclose)
-            stack.push_async_callback(self.stream_manager.stop)
+            stack.push_async_callback(self.cluster.aclose)
+            stack.push_async_callback(self.stream_manager.aclose)
             if self._warming is not None:
                 self._warming.cancel()
                 await asyncio.gather(self._warming, return_exceptions=True)
@@ -323,6 +315,12 @@ class MarketDataManager:
         """
         return self.stream_manager.listen(symbols)
 
+    def bars(
+        self, symbols: Sequence[str], interval: str | Interval = Interval.MINUTE
+    ) -> AbstractAsyncContextManager[AsyncIterator[LiveBar]]:
+        """Subscribe to bars as :meth:`stream` does to quotes; raises InvalidInterval besides."""
+        return self.stream_manager.listen_bars(symbols, interval)
+
     async def health_check(self) -> dict[str, Any]:
         """Return ``overall_status`` and a status for each component, asked now."""
         redis = await self.cache_manager.redis_cache.health_check()
@@ -337,6 +335,9 @@ class MarketDataManager:
             "streaming": {"status": "healthy", "running": self.stream_manager.running},
             "plugins": {"status": "degraded" if failed else "healthy"},
         }
+        cluster = self.cluster.health()
+        if cluster is not None:
+            components["cluster"] = cluster
         if not redis:
             components["cache"]["reason"] = self.cache_manager.redis_cache.last_error
         if failed:

@@ -3,7 +3,8 @@
 //   node client.mjs [URL [SYMBOL …]]                            Node 22 and newer
 //   node --experimental-websocket client.mjs [URL [SYMBOL …]]   Node 20
 //
-// A browser needs nothing but the same WebSocket.
+// A browser needs nothing but the same WebSocket. To come back after a disconnect, resume and learn
+// what is missing, use the library in clients/javascript instead.
 
 const [url = 'ws://localhost:8765', ...given] = process.argv.slice(2);
 const symbols = given.length > 0 ? given : ['SIM.ACME', 'DEMO.AURORA'];

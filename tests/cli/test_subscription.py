@@ -14,7 +14,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from tickloom.cli.subscription import Subscription, Target
 from tickloom.clock import SystemClock
-from tickloom.errors import NotFound, RequestError, ServerUnavailable, UnknownMessage
+from tickloom.errors import RequestError, ServerUnavailable, UnknownMessage
 
 WELCOME = {"type": "welcome", "version": 1, "server": "x", "epoch": "e1", "auth_required": False}
 
@@ -102,10 +102,12 @@ async def test_delays_grow_and_are_scattered_while_nobody_answers() -> None:
         if connections == 1:
             await answer(socket)
 
-    async with subscribed(handler) as (_, told):
+    async with subscribed(handler) as (subscription, told):
+        taking = asyncio.create_task(take_until(subscription, 99))
         async with asyncio.timeout(10):
             while len(told) < 9:
                 await asyncio.sleep(0.01)
+        taking.cancel()
     delays = [float(line.rpartition(" in ")[2].removesuffix(" s")) for line in told[:9]]
     assert 0.5 <= delays[0] <= 1.0
     for number, delay in enumerate(delays, 1):
@@ -150,23 +152,28 @@ async def test_a_server_that_refuses_is_not_asked_again() -> None:
 
 
 async def test_many_symbols_go_in_several_messages_and_one_good_one_is_enough() -> None:
+    names = [f"S{number:019}" for number in range(2_500)]
     sizes = []
 
     async def handler(socket: ServerConnection) -> None:
         await socket.send(json.dumps(WELCOME))
-        for number in range(3):
+        while sum(sizes) < len(names):
             request = json.loads(await socket.recv())
             sizes.append(len(request["symbols"]))
-            symbols = ["S2"] if number == 2 else []
-            reply = {"type": "subscribed", "symbols": symbols, "id": request["id"]}
-            await socket.send(json.dumps(reply))
-        await socket.send(json.dumps(tick(1, "S2")))
+            refused = [
+                {"symbol": name, "code": 404, "message": "no"}
+                for name in request["symbols"]
+                if name != names[2]
+            ]
+            reply = {"type": "subscribed", "symbols": names[2:3], "id": request["id"]}
+            await socket.send(json.dumps({**reply, "rejected": refused}))
+        await socket.send(json.dumps(tick(1, names[2])))
         await socket.wait_closed()
 
-    async with subscribed(handler, *(f"S{number}" for number in range(2_500))) as (subscription, _):
-        found = await take_until(subscription, 5)
-    assert found[-1]["symbol"] == "S2"
-    assert sizes == [1_000, 1_000, 500]
+    async with subscribed(handler, *names) as (subscription, _):
+        found = await take_until(subscription, 4)
+    assert found[-1]["symbol"] == names[2]
+    assert len(sizes) == 2
 
 
 async def test_no_accepted_symbol_is_an_error_that_says_why() -> None:
@@ -178,7 +185,7 @@ async def test_no_accepted_symbol_is_an_error_that_says_why() -> None:
         await socket.wait_closed()
 
     async with subscribed(handler) as (subscription, _):
-        with pytest.raises(NotFound, match="no way"):
+        with pytest.raises(RequestError, match="none of the symbols: no way"):
             await take_until(subscription, 9)
 
 
@@ -213,7 +220,7 @@ async def test_what_nobody_takes_holds_the_server_back() -> None:
                 before = sent
                 await asyncio.sleep(0.3)
         first = await subscription.take()
-        assert len(first) == 10_000
+        assert 9_990 <= len(first) <= 10_000
         await take_until(subscription, 5_000)
 
 

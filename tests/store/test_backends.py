@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from scripted import NOON, make_quote
 from tickloom.errors import BadRecord, ConfigError, StoreUnavailable
@@ -270,3 +271,27 @@ async def test_a_relative_url_names_a_file_in_the_working_directory(
     await migrate("sqlite:///here.db")
 
     assert (tmp_path / "here.db").is_file()
+
+
+async def test_quotes_are_read_back_whole_from_a_time_on_oldest_first(
+    backend: Backend, full_quote: Quote
+) -> None:
+    quotes = [
+        replace(
+            full_quote, timestamp=full_quote.timestamp + timedelta(minutes=number), sequence=number
+        )
+        for number in range(5)
+    ]
+    plain = make_quote(full_quote.symbol, timestamp=quotes[-1].timestamp + timedelta(minutes=1))
+    other = make_quote("MSFT", timestamp=quotes[-1].timestamp)
+    await backend.write(
+        [*((quote, "e1") for quote in reversed(quotes)), (plain, ""), (other, "e1")]
+    )
+
+    since = quotes[2].timestamp.astimezone(timezone(timedelta(hours=5)))
+    found = await backend.read_quotes(full_quote.symbol, since, 100)
+    newest = await backend.read_quotes(full_quote.symbol, quotes[0].timestamp, 2)
+
+    assert found == [*((quote, "e1") for quote in quotes[2:]), (plain, "")]
+    assert newest == [(quotes[-1], "e1"), (plain, "")]
+    assert await backend.read_quotes("NOPE", since, 100) == []

@@ -19,6 +19,7 @@ def make_hub() -> Hub:
 def publish(hub: Hub, symbol: str, times: int = 1) -> None:
     for _ in range(times):
         hub.publish(hub.number(make_quote(symbol)))
+    hub.flush()
 
 
 async def messages(connection: Connection) -> list[dict[str, Any]]:

@@ -48,6 +48,7 @@ class Client:
         quote = self.hub.number(make_quote(symbol))
         self.newest[symbol] = quote
         self.hub.publish(quote)
+        self.hub.flush()
 
     async def got(self) -> list[dict[str, Any]]:
         return [json.loads(frame) for frame in await self.connection.take()]
@@ -414,3 +415,12 @@ async def test_resuming_finds_a_symbol_in_any_case() -> None:
     got = await client.ask({"type": "subscribe", "symbols": ["aapl"], "resume": {"aapl": point}})
 
     assert got[-1]["recovered"] == {"AAPL": True}
+
+
+async def test_the_answer_says_what_a_symbol_is_called_here() -> None:
+    client = Client()
+
+    _, answer = await client.ask({"type": "subscribe", "symbols": ["eur/usd", "AAPL"]})
+
+    assert answer["symbols"] == ["AAPL", "EURUSD=X"]
+    assert answer["renamed"] == {"eur/usd": "EURUSD=X"}

@@ -21,7 +21,6 @@ from tickloom.api.problems import may_fail
 from tickloom.api.room import Room
 from tickloom.errors import (
     RequestError,
-    TickloomError,
     TooManyConnections,
     TooManySymbols,
     verbatim,
@@ -79,21 +78,16 @@ class StreamServer:
             clock=manager.clock,
             snapshot=manager.cache_manager.quotes.latest,
             known=manager.cache_manager.quotes.symbols,
-            refuse=self._refusal,
-            troubles=manager.stream_manager.feeds.troubles,
+            refuse=manager.stream_manager.refusal,
+            troubles=manager.stream_manager.troubles,
+            bring_bar=manager.stream_manager.bars.bring,
             authenticate=self._ring.user_of if self._ring.required else None,
             max_user_connections=self._limits.max_connections_per_user,
             max_symbols=self._limits.max_symbols,
             max_message_bytes=self._limits.max_message_bytes,
             messages_per_s=self._limits.messages_per_s,
+            read_past=manager.writer.read_since if manager.settings.database.url else None,
         )
-
-    def _refusal(self, symbol: str) -> TickloomError | None:
-        try:
-            self._manager.router.candidates(symbol)
-        except TickloomError as error:
-            return error
-        return self._manager.stream_manager.feeds.refusal(symbol)
 
     async def serve(self, socket: WebSocket[Any, Any, Any]) -> None:
         """Serve one WebSocket until either side ends it."""

@@ -73,6 +73,7 @@ class StreamingStats(Struct, frozen=True, kw_only=True):
     streaming: bool
     epoch: str
     websocket_stats: dict[str, int]
+    cluster: dict[str, Any]
     watched: list[str]
     feeds: dict[str, dict[str, Any]]
 

@@ -53,10 +53,10 @@ class QuoteCache:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def put(self, quote: Quote) -> None:
-        """Make ``quote`` the newest of its symbol."""
+    def put(self, quote: Quote, *, share: bool = True) -> None:
+        """Make ``quote`` the newest of its symbol; without ``share`` another process shares it."""
         self._keep(quote, self._clock.monotonic())
-        if self._shared.is_remote:
+        if share and self._shared.is_remote:
             self._changed.add(quote.symbol)
 
     def _keep(self, quote: Quote, received_s: float) -> None:

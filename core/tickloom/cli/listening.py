@@ -14,11 +14,11 @@ from msgspec import Struct
 
 from tickloom.cli.options import config_option
 from tickloom.cli.subscription import Message, Subscription, Target
+from tickloom.client import Tick
 from tickloom.clock import SystemClock
 from tickloom.errors import ConfigError, RequestError
 from tickloom.model import parse_glob
 from tickloom.settings import ServerSettings, Settings, load_settings
-from tickloom.stream.protocol import MarketData
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -150,7 +150,7 @@ async def _batches(subscription: Subscription, count: int | None) -> AsyncIterat
 
 def _cut(batch: list[Message], left: int) -> tuple[list[Message], int]:
     for place, message in enumerate(batch, 1):
-        if isinstance(message.body, MarketData):
+        if isinstance(message.body, Tick):
             left -= 1
             if left == 0:
                 return batch[:place], 0

@@ -6,7 +6,7 @@ from tickloom.cli.subscription import ServerMessage
 from tickloom.stream.protocol import Failure, Gap, Status, Subscribed
 
 
-def describe_notice(body: ServerMessage | None) -> list[str]:
+def describe_notice(body: ServerMessage) -> list[str]:
     """Return a sentence for each thing in a message that is no price; none for most messages."""
     match body:
         case Subscribed():

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import rich_click as click
 
+from tickloom.answers import Quotes
 from tickloom.cli import cells
 from tickloom.cli.failures import FAILED, exit_code, print_error
 from tickloom.cli.inquiry import ask
 from tickloom.cli.options import config_option, json_option
 from tickloom.cli.output import make_console, make_table, print_json
-from tickloom.manager import Quotes
 from tickloom.model import Quote
 
 

@@ -20,9 +20,10 @@ from tickloom.cli.options import json_option
 from tickloom.cli.output import make_console, print_json
 from tickloom.cli.recording import Recording
 from tickloom.cli.subscription import Message
+from tickloom.client import Tick
 from tickloom.clock import SystemClock
 from tickloom.settings import redact_url
-from tickloom.stream.protocol import Gap, MarketData, Welcome
+from tickloom.stream.protocol import Gap, Welcome
 
 
 class _Tally:
@@ -55,7 +56,7 @@ class _Tally:
             for notice in describe_notice(message.body):
                 click.echo(notice, err=True)
             match message.body:
-                case MarketData(symbol=symbol):
+                case Tick(symbol=symbol):
                     self.quotes[symbol] += 1
                     lines.append(message.data)
                 case Gap():

@@ -16,8 +16,8 @@ from tickloom.cli.notices import describe_notice
 from tickloom.cli.options import json_option
 from tickloom.cli.output import make_console
 from tickloom.cli.subscription import Message
+from tickloom.client import Tick
 from tickloom.clock import SystemClock
-from tickloom.stream.protocol import MarketData
 
 _REFRESHES_PER_S = 10
 
@@ -52,8 +52,8 @@ def _raw(message: Message) -> bytes:
 
 
 def _readable(message: Message) -> bytes:
-    if isinstance(message.body, MarketData):
-        return describe_tick(message.body.data, message.body.sequence).encode() + b"\n"
+    if isinstance(message.body, Tick):
+        return describe_tick(message.body.quote, message.body.sequence).encode() + b"\n"
     for notice in describe_notice(message.body):
         _say(notice)
     return b""
@@ -89,8 +89,8 @@ async def _show_board(listening: Listening, live: Live) -> None:
 
 def _take(board: Board, batch: list[Message]) -> None:
     for message in batch:
-        if isinstance(message.body, MarketData):
-            board.take(message.body.data, message.body.sequence)
+        if isinstance(message.body, Tick):
+            board.take(message.body.quote, message.body.sequence)
         for notice in describe_notice(message.body):
             board.tell(notice)
 

@@ -2,6 +2,7 @@
 
 from tickloom.feeds.budget import RequestBudget, make_rates
 from tickloom.feeds.feeds import Feeds
+from tickloom.feeds.opening import open_sources
 from tickloom.feeds.places import RedisPlaces
 from tickloom.feeds.reader import Reader
 from tickloom.feeds.router import Router
@@ -17,4 +18,5 @@ __all__ = [
     "Sessions",
     "Source",
     "make_rates",
+    "open_sources",
 ]

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from tickloom.clock import Clock
 from tickloom.errors import TickloomError
-from tickloom.feeds.intake import Intake
+from tickloom.feeds.intake import Announcer, Intake, Wanted
 from tickloom.feeds.poll import PollFeed
 from tickloom.feeds.push import PushFeed
 from tickloom.feeds.reader import Reader
@@ -22,7 +22,7 @@ from tickloom.feeds.source import Source
 from tickloom.feeds.standins import find_stand_ins
 from tickloom.model import Quote, Timeliness, is_glob, matches
 from tickloom.settings import FeedSettings
-from tickloom.stream import Demand, Hub, Status, StatusState
+from tickloom.stream import Status, StatusState
 
 # How often it is looked whether a stream fell silent or a venue opened.
 _LOOK_S = 1.0
@@ -45,7 +45,7 @@ class Feeds:
     Args:
         reader: Asks with failover; its router says who serves what.
         demand: What is wanted.
-        hub: Told of the state of feeds.
+        told: Told of the state of feeds.
         intake: Where quotes go.
         settings: Intervals.
         clock: Passed on.
@@ -56,8 +56,8 @@ class Feeds:
     def __init__(
         self,
         reader: Reader,
-        demand: Demand,
-        hub: Hub,
+        demand: Wanted,
+        told: Announcer,
         intake: Intake,
         settings: FeedSettings,
         clock: Clock,
@@ -66,7 +66,7 @@ class Feeds:
     ) -> None:
         self._router = reader.router
         self._demand = demand
-        self._hub = hub
+        self._told = told
         self._intake = intake
         self._settings = settings
         self._clock = clock
@@ -120,7 +120,7 @@ class Feeds:
         for name, symbols in self._serving.items():
             if symbols:
                 now = self._clock.now()
-                self._hub.publish_status(name, "down", now, symbols, "streaming was stopped")
+                self._told.publish_status(name, "down", now, symbols, "streaming was stopped")
         self._serving.clear()
         self._standing.clear()
         self._states.clear()
@@ -140,7 +140,7 @@ class Feeds:
         watched = self._expanded(self._demand.watched) - streamed
         self._streamed = streamed
         self._serving = {}
-        for symbol in streamed | watched:
+        for symbol in filter(self._demand.owns, streamed | watched):
             try:
                 source = self._router.candidates(symbol)[0]
             except TickloomError:
@@ -230,10 +230,10 @@ class Feeds:
             now = self._clock.now()
             if closed - before:
                 reason = "the venue is closed"
-                self._hub.publish_status(name, "closed", now, closed - before, reason)
+                self._told.publish_status(name, "closed", now, closed - before, reason)
             if (before - closed) & symbols:
                 state, since, reason = self._states.get(name, ("live", now, ""))
-                self._hub.publish_status(name, state, since, (before - closed) & symbols, reason)
+                self._told.publish_status(name, state, since, (before - closed) & symbols, reason)
 
     def _expanded(self, patterns: set[str]) -> set[str]:
         symbols = {pattern for pattern in patterns if not is_glob(pattern)}
@@ -252,7 +252,7 @@ class Feeds:
         if known is not None or state != "live":
             logger.info("feed of provider {} is {} {}", source.name, state, reason)
             symbols = self._read_by(source.name)
-            self._hub.publish_status(source.name, state, since, symbols, reason)
+            self._told.publish_status(source.name, state, since, symbols, reason)
 
     def _pushed(self, quote: Quote) -> None:
         first = self._standing.get(quote.provider, {}).get(quote.symbol)
@@ -280,7 +280,7 @@ class Feeds:
 
     def refused(self, symbol: str, error: TickloomError) -> None:
         """Tell those who want a symbol that nobody knows it."""
-        self._hub.publish_failure(symbol, 404, str(error))
+        self._told.publish_failure(symbol, 404, str(error))
 
     def settled(self) -> None:
         """Tell which providers are up and which are not, as the last polls found."""

@@ -23,6 +23,7 @@ from tickloom.model.symbol import (
     venue_mic,
 )
 from tickloom.model.venue import VENUES, Venue, canonical_suffix, find_venue
+from tickloom.model.venue_day import venue_day
 
 __all__ = [
     "VENUES",
@@ -61,5 +62,6 @@ __all__ = [
     "split_symbol",
     "to_major",
     "to_unit_of",
+    "venue_day",
     "venue_mic",
 ]

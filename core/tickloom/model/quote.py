@@ -35,7 +35,8 @@ class Quality(StrEnum):
     QUARANTINED = "quarantined"
 
 
-class Quote(Struct, frozen=True, kw_only=True, omit_defaults=True):
+# gc=False: quotes are many and hold no cycles; the collector need not look at them.
+class Quote(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """The newest prices of a symbol, with their provenance.
 
     Attributes:

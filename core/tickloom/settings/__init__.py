@@ -5,6 +5,7 @@ from tickloom.settings.show import redact_url, show
 from tickloom.settings.tree import (
     AuthSettings,
     CacheSettings,
+    ClusterSettings,
     DatabaseSettings,
     FeedSettings,
     LoggingSettings,
@@ -21,6 +22,7 @@ __all__ = [
     "DEFAULT_FILE",
     "AuthSettings",
     "CacheSettings",
+    "ClusterSettings",
     "DatabaseSettings",
     "FeedSettings",
     "LoggingSettings",

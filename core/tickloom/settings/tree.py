@@ -62,6 +62,13 @@ class RedisSettings(_Table, frozen=True):
     """Begins every key, so that deployments can share a Redis."""
 
 
+class ClusterSettings(_Table, frozen=True):
+    """``[cluster]``: how replicas with the same Redis and prefix share the work."""
+
+    lease_s: Annotated[float, Meta(ge=0.5, le=300)] = 5.0
+    """A replica that says nothing for so long is dead, and others own its symbols."""
+
+
 class CacheSettings(_Table, frozen=True):
     """``[cache]``: how long answers stay good."""
 
@@ -172,6 +179,7 @@ class Settings(_Table, frozen=True):
     server: ServerSettings = ServerSettings()
     database: DatabaseSettings = DatabaseSettings()
     redis: RedisSettings = RedisSettings()
+    cluster: ClusterSettings = ClusterSettings()
     cache: CacheSettings = CacheSettings()
     feeds: FeedSettings = FeedSettings()
     providers: ProviderSettings = ProviderSettings()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
 from tickloom.store.address import kind_of
@@ -44,6 +45,14 @@ class Backend(Protocol):
         """
         ...
 
+    async def read_quotes(self, symbol: str, since: datetime, most: int) -> list[Record]:
+        """Return the newest ``most`` quotes of a symbol from ``since`` on, oldest first.
+
+        Raises:
+            StoreUnavailable: The database is away or was not opened.
+        """
+        ...
+
     async def ping(self) -> str | None:
         """Return the schema version; ``None`` = there is no schema.
 
@@ -69,6 +78,10 @@ class NoBackend:
     async def write(self, records: Sequence[Record]) -> int:  # noqa: ARG002 - as its twins
         """Forget the records; none of them is stored."""
         return 0
+
+    async def read_quotes(self, symbol: str, since: datetime, most: int) -> list[Record]:  # noqa: ARG002 - as its twins
+        """Return nothing: nothing was stored."""
+        return []
 
     async def ping(self) -> None:
         """Return ``None``: there is no schema."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
 
 from tickloom.errors import StoreUnavailable
 from tickloom.settings import redact_url
 from tickloom.store.failures import explain_postgres
+from tickloom.store.reading import NEWEST, oldest_first, to_record
 from tickloom.store.rows import COLUMNS, KEY, REPLACED, Record, Row, key_of_quote, to_row
 from tickloom.store.schema import RAN, migrate, version_of
 
@@ -33,6 +35,8 @@ _UPSERT = (
     + ", ".join(f"{name} = excluded.{name}" for name in REPLACED)
     + ", updated_at = now()"
 )
+
+_NEWEST = f"SELECT {_NAMES} FROM market_data WHERE {NEWEST.format('$1', '$2', '$3')}"  # noqa: S608 - own names
 
 
 class PostgresBackend:
@@ -79,6 +83,12 @@ class PostgresBackend:
             )
             await connection.execute(_UPSERT)
         return len(records)
+
+    async def read_quotes(self, symbol: str, since: datetime, most: int) -> list[Record]:
+        """Return the newest quotes of a symbol from a time on, oldest first."""
+        async with self._connection() as connection:
+            rows = await connection.fetch(_NEWEST, symbol, since, most, timeout=_ANSWER_LIMIT_S)
+        return oldest_first([to_record(row) for row in rows])
 
     async def ping(self) -> str | None:
         """Return the schema version."""

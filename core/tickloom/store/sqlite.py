@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from tickloom.errors import StoreUnavailable
@@ -14,6 +14,7 @@ from tickloom.model import encode_json
 from tickloom.settings import redact_url
 from tickloom.store.address import sqlite_path
 from tickloom.store.failures import explain_sqlite
+from tickloom.store.reading import COLUMN_LIST, NEWEST, oldest_first, to_sqlite_record
 from tickloom.store.rows import COLUMNS, DECIMALS, KEY, REPLACED, TIMES, Record, Row, to_row
 from tickloom.store.schema import RAN, migrate, version_of
 
@@ -28,6 +29,7 @@ _UPSERT = (
     + ", ".join(f"{name} = excluded.{name}" for name in REPLACED)
     + ", updated_at = strftime('%Y-%m-%d %H:%M:%f', 'now') || '000+00:00'"
 )
+_NEWEST = f"SELECT {COLUMN_LIST} FROM market_data WHERE {NEWEST.format(*'???')}"  # noqa: S608 - own names
 _FIRST_TIME = COLUMNS.index(TIMES[0])
 _FIRST_DECIMAL = COLUMNS.index(DECIMALS[0])
 _FIRST_INTEGER = _FIRST_DECIMAL + len(DECIMALS)
@@ -67,6 +69,10 @@ class SqliteBackend:
     async def write(self, records: Sequence[Record]) -> int:
         """Insert or replace rows, all or none; of two with one key the last wins."""
         return await self._call(lambda: self._write(records))
+
+    async def read_quotes(self, symbol: str, since: datetime, most: int) -> list[Record]:
+        """Return the newest quotes of a symbol from a time on, oldest first."""
+        return await self._call(lambda: self._read(symbol, since, most))
 
     async def ping(self) -> str | None:
         """Return the schema version."""
@@ -133,6 +139,11 @@ class SqliteBackend:
                 connection.execute("ROLLBACK")
             raise
         return len(rows)
+
+    def _read(self, symbol: str, since: datetime, most: int) -> list[Record]:
+        values = (symbol, _time_text(since.astimezone(UTC)), most)
+        rows = self._opened().execute(_NEWEST, values).fetchall()
+        return oldest_first([to_sqlite_record(row) for row in rows])
 
     def _ask_version(self) -> str | None:
         return version_of([name for (name,) in self._opened().execute(RAN)])

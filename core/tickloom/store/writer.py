@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Coroutine
+from datetime import datetime
 from typing import Any
 
 from loguru import logger
 
 from tickloom.clock import Clock
-from tickloom.errors import BadRecord, ConfigError, TickloomError
+from tickloom.errors import BadRecord, ConfigError, StoreUnavailable, TickloomError
 from tickloom.model import Quote
 from tickloom.settings import DatabaseSettings
 from tickloom.store.backend import Backend
@@ -21,6 +22,7 @@ _LONGEST_PAUSE_S = 15.0
 _OPEN_LIMIT_S = 5.0
 _WARNING_INTERVAL_S = 10.0
 _END_LIMIT_S = 1.0
+_READ_LIMIT_S = 5.0
 
 
 class QuoteWriter:
@@ -104,6 +106,16 @@ class QuoteWriter:
         self._due.set()
         await self._within(limit_s, self._until_settled(target))
         return self._settled >= target
+
+    async def read_since(self, symbol: str, since: datetime, most: int) -> list[Record]:
+        """Return the newest stored quotes of a symbol from ``since`` on, with what was queued.
+
+        Raises:
+            StoreUnavailable: The database is away, or what is queued could not be written.
+        """
+        if not await self.flush(_READ_LIMIT_S):
+            raise StoreUnavailable(f"the newest quotes are not stored yet: {self._last_error}")
+        return await self._backend.read_quotes(symbol, since, most)
 
     async def aclose(self, limit_s: float = 10.0) -> None:
         """Write what is left, within ``limit_s`` seconds, and close; may be called twice.

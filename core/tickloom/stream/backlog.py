@@ -63,7 +63,7 @@ class Backlog:
         self._past.extend(items)
 
     def tell(self, gap: Gap, key: str) -> None:
-        """Tell a hole that was there before anything waited."""
+        """Tell a hole before the next item of a key that is not of the past."""
         self._gaps[key] = gap
 
     def take(self) -> list[Gap | Waiting]:
@@ -71,28 +71,27 @@ class Backlog:
         found: list[Gap | Waiting] = []
         taken = 0
         while taken < PIECE_BYTES and (waiting := self._next()) is not None:
-            item = waiting[0]
-            gap = self._gaps.pop(item.key, None) if self._gaps else None
-            if gap is not None:
-                found.append(gap)
-            found.append(waiting)
-            taken += self._size(item)
+            found += waiting
+            taken += self._size(waiting[-1][0])
         if not (self._items or self._newest or self._past):
             found.extend(self._gaps.values())
             self._gaps.clear()
         return found
 
-    def _next(self) -> Waiting | None:
+    def _next(self) -> tuple[Waiting] | tuple[Gap, Waiting] | None:
         if self._past:
-            return self._past.popleft(), 0
+            return ((self._past.popleft(), 0),)
         if self._newest:
             waiting = self._newest.pop(next(iter(self._newest)))
         elif self._items:
             waiting = self._items.popleft()
         else:
             return None
-        self.waiting_bytes -= self._size(waiting[0])
-        return waiting
+        item, skipped = waiting
+        self.waiting_bytes -= self._size(item)
+        gap = self._gaps.pop(item.key, None) if self._gaps else None
+        lost = item.missing + (gap.dropped if gap is not None else 0)
+        return (item.gap_before(lost + skipped), (item, 0)) if lost else (waiting,)
 
     def forget(self, wants: Callable[[str], bool]) -> None:
         """Remove what is about symbols that the client no longer wants."""
@@ -121,5 +120,7 @@ class Backlog:
         item, skipped = waiting
         self.waiting_bytes -= self._size(item)
         earlier = self._gaps.get(item.key)
-        self._gaps[item.key] = item.gap(1 + skipped + (earlier.dropped if earlier else 0))
+        self._gaps[item.key] = item.gap(
+            1 + skipped + item.missing + (earlier.dropped if earlier else 0)
+        )
         self.dropped += 1

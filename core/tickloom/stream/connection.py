@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from tickloom.clock import Clock
-from tickloom.model import Quote
 from tickloom.stream.backlog import Backlog, Waiting
 from tickloom.stream.item import Item, WireFormat
 from tickloom.stream.outlet import Joiner, Outlet
@@ -21,6 +20,23 @@ Message: TypeAlias = tuple[bytes, int | None]
 """An encoded message, and the position of its newest item; ``None`` = it has none."""
 
 _MAX_CONTROLS = 64
+_MAX_HELD = 10_000
+
+
+class _Held:
+    """What came of a symbol while its past is on the way; the oldest leave first."""
+
+    __slots__ = ("items", "lost")
+
+    def __init__(self) -> None:
+        self.items: deque[Tick] = deque()
+        self.lost = 0
+
+    def put(self, item: Tick) -> None:
+        self.items.append(item)
+        if len(self.items) > _MAX_HELD:
+            self.items.popleft()
+            self.lost += 1
 
 
 class Connection:
@@ -38,8 +54,8 @@ class Connection:
     """
 
     __slots__ = (
-        "_backlog", "_batch", "_clock", "_controls", "_direct", "_is_plain", "_outlet", "_pace",
-        "_taken", "_wake", "_wanted", "delivered", "form", "pending", "user",
+        "_backlog", "_batch", "_clock", "_controls", "_direct", "_held", "_is_plain", "_outlet",
+        "_pace", "_taken", "_wake", "_wanted", "delivered", "form", "pending", "user",
     )  # fmt: skip
 
     def __init__(
@@ -61,6 +77,7 @@ class Connection:
         # True while items need nothing but to be written.
         self._direct = False
         self._pace: Pace | None = None
+        self._held: dict[str, _Held] = {}
         self._outlet: Outlet | None = None
         self._backlog = Backlog(form, max_bytes)
         self._controls: deque[bytes] = deque()
@@ -101,7 +118,7 @@ class Connection:
 
     def changed(self) -> None:
         """Take note that the wishes changed."""
-        self._is_plain = not self._batch and self._wanted.is_plain
+        self._is_plain = not self._batch and not self._held and self._wanted.is_plain
         self._settle()
 
     def _settle(self) -> None:
@@ -123,11 +140,35 @@ class Connection:
         self._backlog.replay(items)
         self._release()
 
-    def tell(self, gap: Gap) -> None:
-        """Tell that items of a symbol are missing, before the next of them."""
+    def hold(self, symbol: str) -> None:
+        """Keep what comes of a symbol until :meth:`release`; what waits of it is forgotten."""
         self._absorb()
-        self._backlog.tell(gap, gap.symbol)
-        self._settle()
+        self._backlog.forget(lambda other: other != symbol)
+        self._held[symbol] = _Held()
+        self.changed()
+
+    def first_held(self, symbol: str) -> Tick | None:
+        """Return the oldest tick that is kept back of a symbol, ``None`` where there is none."""
+        self._absorb()
+        held = self._held.get(symbol)
+        return held.items[0] if held is not None and held.items else None
+
+    def release(self, symbol: str, past: Sequence[Item]) -> None:
+        """Send ``past`` and then what was kept of a symbol.
+
+        Where more came than is kept, the oldest of it are missing, and told.
+        """
+        self._absorb()
+        held = self._held.pop(symbol, None)
+        if held is None:
+            return
+        self._backlog.replay(past)
+        if held.lost:
+            self._backlog.tell(held.items[0].gap_before(held.lost), symbol)
+        for item in held.items:
+            self._backlog.put(item)
+        self.changed()
+        self._release()
 
     def send(self, message: Any) -> None:
         """Send an answer or notice; these go out before waiting items and are never left out.
@@ -146,20 +187,30 @@ class Connection:
                 self._taken = asyncio.Event()
             await self._taken.wait()
 
-    def flush(self, joiner: Joiner) -> None:
-        """Send what is pending; never waits and never fails."""
-        items = self.pending
-        if not items:
+    def flush(self, joiner: Joiner, items: Sequence[Item] = ()) -> None:
+        """Send what is pending and then ``items``; never waits and never fails.
+
+        Args:
+            joiner: Makes the bytes, the same for all clients of a flush.
+            items: The list of all clients for whom the same waits; not changed.
+        """
+        pending = self.pending
+        if pending:
+            pending += items
+            items = pending
+        elif not items:
             return
         outlet = self._outlet
         if self._direct and outlet is not None and outlet.writable:
-            if items == joiner.items and self.form is joiner.form:
+            if items is joiner.items and self.form is joiner.form:
                 outlet.write(joiner.data)
             else:
                 outlet.write(joiner.join(items, self.form))
             self.delivered += len(items)
-            items.clear()
+            pending.clear()
             return
+        if items is not pending:
+            pending += items
         self._absorb()
         self._release()
 
@@ -167,10 +218,12 @@ class Connection:
         """Remove waiting items and gaps of symbols that the client no longer wants."""
         self.pending[:] = [item for item in self.pending if self.wants(item.symbol)]
         self._backlog.forget(self.wants)
+        self._held = {symbol: held for symbol, held in self._held.items() if self.wants(symbol)}
 
     def close(self) -> None:
         """Let go of all that waits; calling it twice is allowed."""
         self.pending.clear()
+        self._held.clear()
         self._backlog.forget(lambda _: False)
         if self._pace is not None:
             self._pace.close()
@@ -186,17 +239,15 @@ class Connection:
         await self._until(lambda: bool(self._controls or self._backlog))
         return self._messages()
 
-    async def take_quotes(self) -> list[Quote]:
-        """Wait for quotes and return them; for a listener in this process, which needs no bytes."""
-        quotes: list[Quote] = []
-        while not quotes:
+    async def take_items(self) -> list[Item]:
+        """Wait for items and return them; for a listener in this process, which needs no bytes."""
+        items: list[Item] = []
+        while not items:
             await self._until(lambda: bool(self._backlog))
             self._controls.clear()
-            found = self._backlog.take()
-            ticks = [one[0] for one in found if not isinstance(one, Gap)]
-            quotes = [tick.quote for tick in ticks if isinstance(tick, Tick)]
-            self.delivered += len(quotes)
-        return quotes
+            items = [one[0] for one in self._backlog.take() if not isinstance(one, Gap)]
+            self.delivered += len(items)
+        return items
 
     async def _until(self, is_there: Callable[[], bool]) -> None:
         self._absorb()
@@ -218,6 +269,9 @@ class Connection:
         items.clear()
 
     def _take_at_its_pace(self, item: Item) -> None:
+        if item.symbol in self._held and isinstance(item, Tick):
+            self._held[item.symbol].put(item)
+            return
         wish = self._wanted.wish_for(item.symbol)
         waiting: Waiting | None = (item, 0)
         if wish is not None and wish.interval_s and item.is_conflatable:
@@ -225,6 +279,8 @@ class Connection:
                 assert self._clock is not None  # noqa: S101 - whoever takes wishes gives a clock
                 self._pace = Pace(self._clock, self._pace_is_due)
             waiting = self._pace.put(item, wish.interval_s)
+        elif self._pace is not None:
+            waiting = (item, self._pace.overtake(item.key))
         if waiting is not None:
             self._backlog.put(*waiting)
 

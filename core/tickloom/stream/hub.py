@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from tickloom.clock import Cancellable, Clock
 from tickloom.model import Quote, is_glob, matches
+from tickloom.stream.audience import Audience, Audiences, Table
 from tickloom.stream.connection import Connection
 from tickloom.stream.demand import Demand
 from tickloom.stream.item import Item
@@ -25,59 +26,11 @@ from tickloom.stream.wanted import PLAIN, QUOTES, Wish
 _MOST_UNFLUSHED = 512
 
 
-class _Audience:
-    """Who receives the items of one symbol and channel."""
-
-    __slots__ = ("members", "puts")
-
-    def __init__(self, members: set[Connection]) -> None:
-        self.members = members
-        self.puts = tuple(member.pending.append for member in members)
-
-
-class _Table:
-    """Who wants which symbols of one channel."""
-
-    def __init__(self) -> None:
-        self.symbols: dict[str, set[Connection]] = {}
-        self.globs: dict[str, set[Connection]] = {}
-        self._audiences: dict[str, _Audience] = {}
-
-    def add(self, pattern: str, connection: Connection) -> None:
-        table = self.globs if is_glob(pattern) else self.symbols
-        table.setdefault(pattern, set()).add(connection)
-        self._changed(pattern)
-
-    def remove(self, pattern: str, connection: Connection) -> None:
-        table = self.globs if is_glob(pattern) else self.symbols
-        holders = table[pattern]
-        holders.discard(connection)
-        if not holders:
-            del table[pattern]
-        self._changed(pattern)
-
-    def audience(self, symbol: str) -> _Audience:
-        # Matching every pattern at every tick would let one client with many slow all others.
-        found = self._audiences.get(symbol)
-        if found is None:
-            members = set(self.symbols.get(symbol, ()))
-            for pattern, connections in self.globs.items():
-                if matches(symbol, pattern):
-                    members |= connections
-            found = self._audiences[symbol] = _Audience(members)
-        return found
-
-    def _changed(self, pattern: str) -> None:
-        if is_glob(pattern):
-            self._audiences.clear()
-        else:
-            self._audiences.pop(pattern, None)
-
-
 class Hub:
     """Symbol to connections, and each symbol's sequence.
 
     Sequences begin at 1 and have no holes within an ``epoch``; a new hub is a new epoch.
+    ``on_tick``, where it is set, is called with every quote after it was handed on.
 
     Args:
         epoch: Names this run of the numbering.
@@ -107,29 +60,80 @@ class Hub:
         self._flush_interval_s = flush_interval_s
         self._sequences: dict[str, int] = {}
         self._newest: dict[str, Tick] = {}
-        self._tables: dict[str, _Table] = {QUOTES: _Table()}
+        self._epochs: dict[str, str] = {}
+        self._renewals = 0
+        self._audiences = Audiences()
+        self._tables = {QUOTES: Table(self._audiences)}
         self._quotes = self._tables[QUOTES]
-        self._dirty: set[_Audience] = set()
-        self._unflushed = 0
+        # Since which position a symbol or pattern has been streamed without a pause.
+        self._begun: dict[str, int] = {}
+        self._begun_globs: dict[str, int] = {}
+        self.on_tick: Callable[[Quote], object] | None = None
+        # What waits for a flush: whose it is and, in the order of all, what it is.
+        self._dirty: list[Audience] = []
+        self._unflushed: list[tuple[Audience, Item]] = []
         self._flushing: Cancellable | None = None
+
+    def epoch_of(self, symbol: str) -> str:
+        """Return what the numbers of a symbol count in."""
+        return self._epochs.get(symbol, self.epoch)
+
+    def renew(self, symbol: str) -> None:
+        """Count a symbol anew under another epoch: somebody else may number it meanwhile."""
+        self._renewals += 1
+        self._epochs[symbol] = f"{self.epoch}.{self._renewals}"
+        self._sequences.pop(symbol, None)
 
     def number(self, quote: Quote) -> Quote:
         """Return the quote with the next sequence number of its symbol."""
-        sequence = self._sequences.get(quote.symbol, 0) + 1
-        self._sequences[quote.symbol] = sequence
+        symbol = quote.symbol
+        newest = self._newest.get(symbol)
+        if newest is not None and newest.epoch != self.epoch_of(symbol):
+            self.renew(symbol)
+        sequence = self._sequences.get(symbol, 0) + 1
+        self._sequences[symbol] = sequence
         return replace(quote, sequence=sequence)
 
-    def publish(self, quote: Quote) -> None:
-        """Hand a numbered quote to every connection that wants its symbol, each once."""
-        self.relay(quote, self.epoch)
-
-    def relay(self, quote: Quote, epoch: str) -> None:
-        """Do the same with a quote that was numbered in another epoch."""
+    def publish(self, quote: Quote) -> Tick:
+        """Hand a quote of :meth:`number` to every connection that wants its symbol, each once."""
         self.published += 1
-        tick = self._newest[quote.symbol] = Tick(quote, epoch, self.published)
+        tick = Tick(quote, self.epoch_of(quote.symbol), self.published)
+        self._publish(tick)
+        return tick
+
+    def _publish(self, tick: Tick) -> None:
+        self._newest[tick.symbol] = tick
         if self._ring is not None:
             self._ring.put(tick)
-        self._offer(self._quotes.audience(quote.symbol), tick)
+        self._offer(self._quotes.audience(tick.symbol), tick)
+        if self.on_tick is not None:
+            self.on_tick(tick.quote)
+
+    def is_news(self, quote: Quote, epoch: str) -> bool:
+        """True where a quote that another process numbered was not relayed before."""
+        newest = self._newest.get(quote.symbol)
+        return newest is None or newest.epoch != epoch or quote.sequence > newest.sequence
+
+    def relay(self, quote: Quote, epoch: str, encoded: bytes | None = None) -> None:
+        """Hand on a quote that another process numbered, and that is news.
+
+        Where numbers are missing before it, or it counts in another epoch than the last one and is
+        not its first, those who want it are told.
+
+        Args:
+            quote: Numbered.
+            epoch: In which.
+            encoded: Its message as JSON, where it is at hand.
+        """
+        newest = self._newest.get(quote.symbol)
+        before = quote.sequence - 1
+        missing = before if newest is not None else 0
+        if newest is not None and newest.epoch == epoch:
+            missing = before - newest.sequence
+        self.published += 1
+        tick = Tick(quote, epoch, self.published, encoded)
+        tick.missing = missing
+        self._publish(tick)
 
     def publish_item(self, item: Item, channel: str) -> None:
         """Hand an item of another channel to every connection that wants it."""
@@ -137,14 +141,14 @@ class Hub:
         if table is not None:
             self._offer(table.audience(item.symbol), item)
 
-    def _offer(self, audience: _Audience, item: Item) -> None:
-        if not audience.puts:
+    def _offer(self, audience: Audience, item: Item) -> None:
+        if not audience.members:
             return
-        for put in audience.puts:
-            put(item)
-        self._dirty.add(audience)
-        self._unflushed += 1
-        if self._unflushed >= _MOST_UNFLUSHED:
+        if not audience.items:
+            self._dirty.append(audience)
+        audience.items.append(item)
+        self._unflushed.append((audience, item))
+        if len(self._unflushed) >= _MOST_UNFLUSHED:
             self.flush()
         elif self._flushing is None:
             if self._flush_interval_s and self._clock is not None:
@@ -157,24 +161,48 @@ class Hub:
         if self._flushing is not None:
             self._flushing.cancel()
             self._flushing = None
-        dirty, self._dirty = self._dirty, set()
-        self._unflushed = 0
-        members: Iterable[Connection]
-        if len(dirty) == 1:
-            members = next(iter(dirty)).members
-        else:
-            members = set().union(*(audience.members for audience in dirty))
+        dirty, self._dirty = self._dirty, []
+        unflushed, self._unflushed = self._unflushed, []
+        if not dirty:
+            return
+        everybody = dirty[0].members.union(*(audience.members for audience in dirty[1:]))
+        are_apart = len(everybody) == sum(len(audience.members) for audience in dirty)
+        if not are_apart:
+            # Whoever belongs to several gets their items in the order of all.
+            for audience, item in unflushed:
+                for member in audience.members:
+                    member.pending.append(item)
         joiner = Joiner()
+        for audience in dirty:
+            items, audience.items = audience.items, []
+            if are_apart:
+                self._flush_to(audience.members, items, joiner)
+        if not are_apart:
+            self._flush_to(everybody, (), joiner)
+
+    def _flush_to(
+        self, members: Iterable[Connection], items: Sequence[Item], joiner: Joiner
+    ) -> None:
         for connection in members:
             try:
-                connection.flush(joiner)
+                connection.flush(joiner, items)
             except Exception as error:  # noqa: BLE001 - one client's trouble is not another's
                 logger.opt(exception=error).error("a client could not be written to")
                 connection.pending.clear()
 
+    def symbols(self) -> Collection[str]:
+        """Return the symbols that have a last tick."""
+        return self._newest.keys()
+
     def newest(self, symbol: str) -> Tick | None:
         """Return the last tick of a symbol, ``None`` where there was none."""
         return self._newest.get(symbol)
+
+    def kept(self, symbol: str) -> list[Tick]:
+        """Return the newest past of a symbol, oldest first and without a hole."""
+        newest = self._newest.get(symbol)
+        kept = self._ring.kept(symbol) if self._ring is not None else []
+        return kept or ([newest] if newest is not None else [])
 
     def missed(self, symbol: str, epoch: str, sequence: int) -> list[Tick] | None:
         """Return all ticks of a symbol after one that a client has seen; ``None`` = not known."""
@@ -192,6 +220,16 @@ class Hub:
             return []
         return self._ring.after(symbol, position) if self._ring is not None else None
 
+    def watched(self, symbol: str) -> list[Quote]:
+        """Return the quotes of a symbol since somebody streams it, as far as they are kept."""
+        if self._ring is None:
+            return []
+        globs = self._begun_globs.items()
+        begun = [position for pattern, position in globs if matches(symbol, pattern)]
+        if symbol in self._begun:
+            begun.append(self._begun[symbol])
+        return [tick.quote for tick in self._ring.held(symbol, min(begun))] if begun else []
+
     def attach(self, connection: Connection) -> None:
         """Begin to count a connection."""
         self.connections.add(connection)
@@ -201,6 +239,7 @@ class Hub:
         """End a connection and all that it wanted; calling it twice is allowed."""
         if connection not in self.connections:
             return
+        self.flush()
         for pattern in list(connection.patterns):
             self.unsubscribe(connection, pattern)
         self.connections.discard(connection)
@@ -213,14 +252,18 @@ class Hub:
         before = connection.patterns.get(pattern)
         if before == wish:
             return
+        # What was published before is for those who wanted it then.
+        self.flush()
         if before is None:
             self._demand.acquire(pattern)
+            begun = self._begun_globs if is_glob(pattern) else self._begun
+            begun.setdefault(pattern, self.published)
         else:
             self._leave(connection, pattern, before)
         connection.patterns.put(pattern, wish)
         connection.changed()
         for channel in wish.channels:
-            self._tables.setdefault(channel, _Table()).add(pattern, connection)
+            self._table(channel).add(pattern, connection)
             if channel != QUOTES:
                 self._demand.acquire_channel(channel, pattern)
 
@@ -229,10 +272,20 @@ class Hub:
         wish = connection.patterns.get(pattern)
         if wish is None:
             return
+        self.flush()
         connection.patterns.drop(pattern)
         connection.changed()
         self._leave(connection, pattern, wish)
         self._demand.release(pattern)
+        if not self._demand.is_streamed(pattern):
+            self._begun.pop(pattern, None)
+            self._begun_globs.pop(pattern, None)
+
+    def _table(self, channel: str) -> Table:
+        table = self._tables.get(channel)
+        if table is None:
+            table = self._tables[channel] = Table(self._audiences)
+        return table
 
     def _leave(self, connection: Connection, pattern: str, wish: Wish) -> None:
         for channel in wish.channels:
@@ -260,7 +313,8 @@ class Hub:
 
     def publish_failure(self, symbol: str, code: int, message: str) -> None:
         """Tell that a symbol has trouble to each connection that named it."""
-        for connection in self._quotes.symbols.get(symbol, ()):
+        tables = self._tables.values()
+        for connection in set().union(*(table.symbols.get(symbol, ()) for table in tables)):
             connection.send(Failure(code=code, message=message, symbol=symbol))
 
     def stats(self) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
+from msgspec.structs import replace
+
 from tickloom.model import encode_json, encode_msgpack
 from tickloom.stream.frames import BINARY, TEXT, frame_of
 from tickloom.stream.protocol import Gap
@@ -47,9 +49,10 @@ class Item:
         key: What a newer one of replaces it: the symbol, with its channel where that is not quotes.
         sequence: Its number within ``key``.
         position: Its number within this process.
+        missing: How many of the same key just before it never came here.
     """
 
-    __slots__ = ("_framed", "_others", "key", "position", "sequence", "symbol")
+    __slots__ = ("_framed", "_others", "key", "missing", "position", "sequence", "symbol")
     is_conflatable = True
     """Whether a newer one of the same key makes it worthless."""
 
@@ -58,6 +61,7 @@ class Item:
         self.key = key
         self.sequence = sequence
         self.position = position
+        self.missing = 0
         self._framed: bytes | None = None
         self._others: dict[Any, bytes] | None = None
 
@@ -74,6 +78,10 @@ class Item:
         """Return the notice that this item and ``dropped`` - 1 before it are left out."""
         return Gap(symbol=self.symbol, dropped=dropped, last_sequence=self.sequence)
 
+    def gap_before(self, dropped: int) -> Gap:
+        """Return the notice that ``dropped`` items just before this one are left out."""
+        return replace(self.gap(dropped), last_sequence=self.sequence - 1)
+
     def encoded(
         self, form: WireFormat, skipped: int = 0, fields: tuple[str, ...] | None = None
     ) -> bytes:
@@ -87,9 +95,15 @@ class Item:
         return found
 
     def frame(self, form: WireFormat) -> bytes:
-        """Return the whole message as a WebSocket frame; the same bytes for everybody."""
+        """Return the whole message as a WebSocket frame; the same bytes for everybody.
+
+        Where items are missing before it, the frame of their gap comes first.
+        """
         if form is not WireFormat.JSON:
-            return form.framed(self.encoded(form))
+            return self._gap_frame(form) + form.framed(self.encoded(form))
         if self._framed is None:
             self._framed = form.framed(form.encoded(self.message(0, None)))
-        return self._framed
+        return self._gap_frame(form) + self._framed if self.missing else self._framed
+
+    def _gap_frame(self, form: WireFormat) -> bytes:
+        return form.framed(form.encoded(self.gap_before(self.missing))) if self.missing else b""

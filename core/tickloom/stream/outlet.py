@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from tickloom.stream.item import Item, WireFormat
@@ -38,27 +38,27 @@ class Joiner:
     """Joins the frames of a flush, once for all clients for whom the same waits.
 
     Attributes:
-        items: What was joined last.
+        items: What was joined last; ``None`` where another list with the same may follow.
         form: In which form.
         data: Their frames.
     """
 
-    __slots__ = ("_others", "data", "form", "items")
+    __slots__ = ("_known", "data", "form", "items")
 
     def __init__(self) -> None:
-        self.items: list[Item] = []
+        self.items: Sequence[Item] | None = None
         self.form: WireFormat | None = None
         self.data = b""
-        self._others: deque[tuple[list[Item], WireFormat, bytes]] = deque(maxlen=_REMEMBERED)
+        self._known: deque[tuple[Sequence[Item], WireFormat, bytes]] = deque(maxlen=_REMEMBERED)
 
-    def join(self, items: list[Item], form: WireFormat) -> bytes:
+    def join(self, items: Sequence[Item], form: WireFormat) -> bytes:
         """Return the frames of ``items`` as one piece."""
-        for known in self._others:
+        for known in self._known:
             if known[1] is form and known[0] == items:
                 break
         else:
             frames = [item.frame(form) for item in items]
-            known = (items.copy(), form, frames[0] if len(frames) == 1 else b"".join(frames))
-            self._others.append(known)
-        self.items, self.form, self.data = known
+            known = (list(items), form, frames[0] if len(frames) == 1 else b"".join(frames))
+            self._known.appendleft(known)
+        self.items, self.form, self.data = items, form, known[2]
         return self.data

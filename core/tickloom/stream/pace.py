@@ -34,10 +34,15 @@ class Pace:
             self._next_s[item.key] = now_s + interval_s
             return item, 0
         held = self._held.pop(item.key, None)
-        self._held[item.key] = (item, held[1] + 1 if held is not None else 0)
+        self._held[item.key] = (item, _left_out(held))
         if self._timer is None:
             self._wait(now_s)
         return None
+
+    def overtake(self, key: str) -> int:
+        """Drop what is held of a key because something newer goes out; return how many it was."""
+        held = self._held.pop(key, None)
+        return _left_out(held)
 
     def take(self, interval_of: Callable[[str], float | None]) -> list[Waiting]:
         """Return what is due now.
@@ -74,3 +79,7 @@ class Pace:
         if self._held:
             first_s = min(self._next_s[key] for key in self._held)
             self._timer = self._clock.call_later(first_s - now_s, self._due)
+
+
+def _left_out(held: Waiting | None) -> int:
+    return held[1] + 1 + held[0].missing if held is not None else 0

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from decimal import Decimal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from tickloom.errors import InvalidMessage, MessageTooLarge, UnknownMessage, verbatim
 from tickloom.model import Quote
@@ -14,6 +15,7 @@ from tickloom.model import Quote
 PROTOCOL_VERSION = 1
 
 StatusState = Literal["live", "stale", "down", "closed"]
+BarState = Literal["forming", "closed", "corrected"]
 
 
 class ResumePoint(Struct, frozen=True, kw_only=True):
@@ -44,6 +46,7 @@ class Subscribe(Struct, frozen=True, kw_only=True, tag_field="type", tag="subscr
     batch: bool | None = None
     fields: list[str] | None = None
     channels: list[str] | None = None
+    since: Annotated[datetime, Meta(tz=True)] | None = None
 
 
 class Unsubscribe(Struct, frozen=True, kw_only=True, tag_field="type", tag="unsubscribe"):
@@ -88,12 +91,16 @@ class Rejected(Struct, frozen=True, kw_only=True):
 class Subscribed(
     Struct, frozen=True, kw_only=True, tag_field="type", tag="subscribed", omit_defaults=True
 ):
-    """The whole set of symbols and patterns after a change."""
+    """The whole set of symbols and patterns after a change.
+
+    ``renamed`` has the canonical form of what the client wrote in another way.
+    """
 
     symbols: list[str]
     id: str | int | None = None
     recovered: dict[str, bool] = {}
     rejected: list[Rejected] = []
+    renamed: dict[str, str] = {}
 
 
 class MarketData(
@@ -102,6 +109,7 @@ class MarketData(
     """One tick.
 
     ``skipped`` counts the ticks before it that the receiver did without for its interval.
+    ``stored`` says that it is of the past and comes from the database, where numbers have holes.
     """
 
     symbol: str
@@ -109,6 +117,7 @@ class MarketData(
     sequence: int
     data: Quote
     skipped: int = 0
+    stored: bool = False
 
 
 class PartialMarketData(
@@ -120,6 +129,45 @@ class PartialMarketData(
     epoch: str
     sequence: int
     data: dict[str, Any]
+    skipped: int = 0
+    stored: bool = False
+
+
+class LiveBar(Struct, frozen=True, kw_only=True, tag_field="type", tag="bar", omit_defaults=True):
+    """What the ticks of one interval of a symbol have come to.
+
+    Attributes:
+        symbol: Canonical.
+        interval: ``1s``, ``1m``, ``5m``, ``1h`` or ``1d``.
+        timestamp: Begin of the interval by the venue's times, aware UTC.
+        state: ``forming`` while ticks are expected, ``closed`` once, ``corrected`` after that.
+        open: First price, in ``currency``.
+        high: Highest price.
+        low: Lowest price.
+        close: Last price.
+        ticks: Number of ticks; one that was told again does not count.
+        epoch: What ``sequence`` counts in.
+        sequence: Number of the message among those of its symbol and interval, without holes.
+        volume: Units traded; ``None`` where the provider tells none.
+        currency: ISO 4217 code, or GBp, ILA, ZAc; ``None`` = not stated.
+        partial: True where the server has not watched since the begin of the interval.
+        skipped: Forming ones before it that the receiver did without for its interval.
+    """
+
+    symbol: str
+    interval: str
+    timestamp: datetime
+    state: BarState
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    ticks: int
+    epoch: str
+    sequence: int
+    volume: int | None = None
+    currency: str | None = None
+    partial: bool = False
     skipped: int = 0
 
 

@@ -36,12 +36,12 @@ class Ring:
         return sum(map(len, self._ticks.values()))
 
     def put(self, tick: Tick) -> None:
-        """Add the newest tick of a symbol; another epoch than the last one's begins anew."""
+        """Add the newest tick of a symbol; after a hole or in another epoch it begins anew."""
         now_s = self._clock.monotonic()
         ticks = self._ticks.get(tick.symbol)
         if ticks is None:
             ticks = self._ticks[tick.symbol] = deque()
-        elif ticks and ticks[-1].epoch != tick.epoch:
+        elif ticks and not _follows(ticks[-1], tick):
             self._gone[tick.symbol] += len(ticks)
             self._lost[tick.symbol] = ticks[-1].position
             ticks.clear()
@@ -54,6 +54,10 @@ class Ring:
             len(self._order) > self._most or self._order[0][0] < now_s - self._age_s
         ):
             self._evict()
+
+    def kept(self, symbol: str) -> list[Tick]:
+        """Return all ticks of a symbol that are here, oldest first and without a hole."""
+        return list(self._ticks.get(symbol, ()))
 
     def since(self, symbol: str, epoch: str, sequence: int) -> list[Tick] | None:
         """Return the ticks after ``sequence``; ``None`` where some of them are gone."""
@@ -71,6 +75,10 @@ class Ring:
             return None
         return [tick for tick in self._ticks.get(symbol, ()) if tick.position > position]
 
+    def held(self, symbol: str, position: int) -> list[Tick]:
+        """Return what is still there of the ticks after a position; nothing lies between them."""
+        return [tick for tick in self._ticks.get(symbol, ()) if tick.position > position]
+
     def _evict(self) -> None:
         _, symbol = self._order.popleft()
         if self._gone[symbol]:
@@ -83,3 +91,7 @@ class Ring:
     def _lose(self, ticks: deque[Tick]) -> None:
         tick = ticks.popleft()
         self._lost[tick.symbol] = tick.position
+
+
+def _follows(before: Tick, tick: Tick) -> bool:
+    return before.epoch == tick.epoch and before.sequence + 1 == tick.sequence

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Iterable
+from datetime import datetime
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from tickloom.clock import Clock
 from tickloom.errors import (
     AlreadyAuthenticated,
+    InvalidMessage,
     InvalidSymbol,
-    MessageTooLarge,
-    NotAllowed,
     NotAuthenticated,
-    NotFound,
-    RequestError,
     TickloomError,
     TooManyConnections,
     TooManySymbols,
     verbatim,
 )
-from tickloom.model import Quote, is_glob, matches, parse_glob
+from tickloom.model import is_glob, matches, parse_glob
+from tickloom.stream.bar import BAR_CHANNELS
+from tickloom.stream.catchup import MOST_SYMBOLS, CatchUp
 from tickloom.stream.connection import Connection
 from tickloom.stream.hub import Hub
 from tickloom.stream.protocol import (
@@ -34,7 +32,6 @@ from tickloom.stream.protocol import (
     Pong,
     Rejected,
     ResumePoint,
-    Status,
     Subscribe,
     Subscribed,
     Unsubscribe,
@@ -42,61 +39,13 @@ from tickloom.stream.protocol import (
     decode_client_message,
     message_id,
 )
+from tickloom.stream.rules import SessionRules, stream_code
 from tickloom.stream.subscribing import Past, check_options, read_wish
 from tickloom.stream.tick import Tick
 from tickloom.stream.wanted import QUOTES
 
-_CODES: dict[type[TickloomError], int] = {
-    NotAuthenticated: 401,
-    NotAllowed: 403,
-    NotFound: 404,
-    TooManySymbols: 405,
-    TooManyConnections: 406,
-    AlreadyAuthenticated: 409,
-    MessageTooLarge: 413,
-    RequestError: 400,
-}
 # Each is matched against every symbol; a client with real symbols needs few.
 MAX_PATTERNS = 50
-
-
-def stream_code(error: TickloomError) -> int:
-    """Return the code of the stream protocol for an error; 500 = our fault."""
-    for kind in type(error).__mro__:
-        if kind in _CODES:
-            return _CODES[kind]
-    return 500
-
-
-class SessionRules(Struct, frozen=True, kw_only=True):
-    """What the server's other rooms say to a session.
-
-    Attributes:
-        server: Name and version for ``welcome``.
-        clock: For the limit of messages a second.
-        snapshot: The newest quote of a symbol that was not published here, ``None`` = none.
-        known: All symbols that have a newest quote.
-        refuse: Why nobody can serve a symbol, ``None`` = somebody can.
-        troubles: The state of each feed of these symbols that is not live.
-        authenticate: The user of a key, ``None`` = unknown key. ``None`` instead of a function =
-            no authentication.
-        max_user_connections: Most connections of one user.
-        max_symbols: Most symbols and patterns of one connection.
-        max_message_bytes: Longest message.
-        messages_per_s: Most messages in one second.
-    """
-
-    server: str
-    clock: Clock
-    snapshot: Callable[[str], Quote | None]
-    known: Callable[[], Iterable[str]]
-    refuse: Callable[[str], TickloomError | None]
-    troubles: Callable[[Collection[str]], list[Status]]
-    authenticate: Callable[[str], str | None] | None
-    max_user_connections: int
-    max_symbols: int
-    max_message_bytes: int
-    messages_per_s: int
 
 
 class Session:
@@ -112,7 +61,7 @@ class Session:
         TooManyConnections: The user has as many as it may.
     """
 
-    __slots__ = ("_connection", "_hub", "_in_window", "_rules", "_window_s")
+    __slots__ = ("_catch_up", "_connection", "_hub", "_in_window", "_rules", "_window_s")
 
     def __init__(
         self, hub: Hub, connection: Connection, rules: SessionRules, user: str | None = None
@@ -122,6 +71,7 @@ class Session:
         self._rules = rules
         self._window_s = 0.0
         self._in_window = 0
+        self._catch_up: CatchUp | None = None
         if user is not None:
             self._enter(user)
 
@@ -171,6 +121,8 @@ class Session:
 
     def close(self) -> None:
         """Give back all that the client held; calling it twice is allowed."""
+        if self._catch_up is not None:
+            self._catch_up.close()
         self._hub.detach(self._connection)
 
     def handle(self, data: str | bytes) -> bool:
@@ -249,6 +201,7 @@ class Session:
         check_options(message)
         connection = self._connection
         rejected = []
+        renamed: dict[str, str] = {}
         added: list[str] = []
         for raw in message.symbols:
             try:
@@ -256,6 +209,8 @@ class Session:
                 wish = read_wish(message, connection.patterns.get(pattern))
                 self._hub.subscribe(connection, pattern, wish)
                 added.append(pattern)
+                if pattern != raw:
+                    renamed[raw] = pattern
             except TickloomError as error:
                 rejected.append(_rejected(raw, error))
         if message.batch is not None:
@@ -263,10 +218,15 @@ class Session:
         resume = {symbol.upper(): point for symbol, point in message.resume.items()}
         past = [self._past_of(symbol, resume.get(symbol)) for symbol in self._symbols_of(added)]
         recovered = {one.symbol: one.is_whole for one in past if one.symbol in resume}
-        self._tell_set(message.id, rejected, recovered)
+        self._tell_set(message.id, rejected, recovered, renamed)
         for status in self._rules.troubles(added):
             connection.send(status)
-        self._bring([one for one in past if one.symbol in resume or message.snapshot])
+        if message.since is not None:
+            self._bring_stored([one.symbol for one in past], message.since)
+        else:
+            self._bring([one for one in past if one.symbol in resume or message.snapshot])
+        if message.snapshot:
+            self._bring_bars(past)
 
     def _past_of(self, symbol: str, point: ResumePoint | None) -> Past:
         hub = self._hub
@@ -296,6 +256,30 @@ class Session:
         # In the order in which they were published, so that a position says what was seen before.
         items.sort(key=lambda tick: tick.position)
         connection.replay(items)
+
+    def _bring_stored(self, symbols: list[str], since: datetime) -> None:
+        if self._rules.read_past is None:
+            raise InvalidMessage("this server stores nothing, so since cannot be used")
+        if len(symbols) > MOST_SYMBOLS:
+            raise TooManySymbols(
+                "since was asked for too many symbols at once",
+                found=verbatim(f"{len(symbols)} symbols"),
+                expected=f"at most {MOST_SYMBOLS}",
+                fix="Subscribe to some of them later.",
+            )
+        if self._catch_up is None:
+            self._catch_up = CatchUp(self._hub, self._connection, self._rules.read_past)
+        self._catch_up.begin(symbols, since)
+
+    def _bring_bars(self, pasts: Iterable[Past]) -> None:
+        bring, patterns = self._rules.bring_bar, self._connection.patterns
+        if bring is None:
+            return
+        for past in pasts:
+            wish = patterns.wish_for(past.symbol)
+            for channel in sorted(wish.channels) if wish is not None else ():
+                if channel in BAR_CHANNELS:
+                    bring(self._connection, past.symbol, channel)
 
     def _admit(self, raw: object) -> str:
         pattern = parse_glob(raw)
@@ -346,10 +330,14 @@ class Session:
         for pattern in leaving:
             self._hub.unsubscribe(connection, pattern)
         connection.forget()
-        self._tell_set(message.id, rejected, {})
+        self._tell_set(message.id, rejected, {}, {})
 
     def _tell_set(
-        self, identity: str | int | None, rejected: list[Rejected], recovered: dict[str, bool]
+        self,
+        identity: str | int | None,
+        rejected: list[Rejected],
+        recovered: dict[str, bool],
+        renamed: dict[str, str],
     ) -> None:
         self._connection.send(
             Subscribed(
@@ -357,6 +345,7 @@ class Session:
                 id=identity,
                 recovered=recovered,
                 rejected=rejected,
+                renamed=renamed,
             )
         )
 

@@ -6,12 +6,13 @@ from msgspec import Struct
 
 from tickloom.errors import InvalidMessage
 from tickloom.model import Quote
+from tickloom.stream.bar import BAR_CHANNELS
 from tickloom.stream.protocol import Gap, ResumePoint, Subscribe
 from tickloom.stream.tick import Tick
 from tickloom.stream.wanted import PLAIN, QUOTES, Wish
 
 STATUS = "status"
-CHANNELS = (QUOTES, STATUS)
+CHANNELS = (QUOTES, STATUS, *BAR_CHANNELS)
 _FIELDS = frozenset(Quote.__struct_fields__)
 _LONGEST_MS = 86_400_000
 _MS = 1_000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tickloom.model import Quote
-from tickloom.stream.item import Item
+from tickloom.stream.item import Item, WireFormat
 from tickloom.stream.protocol import MarketData, PartialMarketData
 
 
@@ -14,14 +14,27 @@ class Tick(Item):
         quote: Numbered.
         epoch: What its number counts in.
         position: Its number within this process.
+        encoded: The message as JSON, where it is at hand.
+        stored: It comes from the store, where of several ticks with one time the last is kept.
     """
 
-    __slots__ = ("epoch", "quote")
+    __slots__ = ("epoch", "quote", "stored")
 
-    def __init__(self, quote: Quote, epoch: str, position: int = 0) -> None:
+    def __init__(
+        self,
+        quote: Quote,
+        epoch: str,
+        position: int = 0,
+        encoded: bytes | None = None,
+        *,
+        stored: bool = False,
+    ) -> None:
         super().__init__(quote.symbol, quote.symbol, quote.sequence, position)
         self.quote = quote
         self.epoch = epoch
+        self.stored = stored
+        if encoded is not None:
+            self._framed = WireFormat.JSON.framed(encoded)
 
     def message(
         self, skipped: int, fields: tuple[str, ...] | None
@@ -34,6 +47,7 @@ class Tick(Item):
                 epoch=epoch,
                 sequence=quote.sequence,
                 skipped=skipped,
+                stored=self.stored,
                 data=quote,
             )
         values = {name: getattr(quote, name) for name in fields}
@@ -42,5 +56,6 @@ class Tick(Item):
             epoch=epoch,
             sequence=quote.sequence,
             skipped=skipped,
+            stored=self.stored,
             data={name: value for name, value in values.items() if value is not None},
         )

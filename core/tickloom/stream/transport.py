@@ -11,19 +11,42 @@ it without end, with all that is buffered; therefore the door can also cut it of
 
 from __future__ import annotations
 
-from asyncio import Transport
+import socket
+import struct
+import sys
+from asyncio import Protocol, Transport
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs
 
+from httptools import HttpParserUpgrade
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.frames import Frame
 from websockets.http11 import Request
 
+if TYPE_CHECKING:
+    from uvicorn._types import ASGIReceiveEvent
+
 OUTLET = "tickloom.outlet"
 # About 20 KiB for each connection that asks for it, instead of 300.
 _WINDOW_BITS, _MEMORY_LEVEL = 12, 5
+_LINGER_S = 2.0
+_RESET = struct.pack("ii", 1, 0)
+
+
+def cut_off(transport: Transport) -> None:
+    """Reset a connection; otherwise the system would keep megabytes for a peer that reads nothing.
+
+    It would try for minutes to deliver them.
+    """
+    plain = transport.get_extra_info("socket")
+    if plain is not None:
+        with suppress(OSError):
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    transport.abort()
 
 
 class SocketOutlet:
@@ -48,13 +71,49 @@ class SocketOutlet:
 
     def abort(self) -> None:
         """Cut the connection off without waiting for anything to be sent."""
-        self._transport.abort()
+        cut_off(self._transport)
 
 
 class StreamProtocol(WebSocketsSansIOProtocol):
     """Offers an outlet, and aborts a peer that answers no ping."""
 
     outlet: SocketOutlet | None = None
+    _early = b""
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the peer sent, after the handshake's answer what came before it."""
+        if self.handshake_initiated and not self.handshake_complete:
+            # An answer to it, such as a pong, would go out before that of the handshake.
+            self._early += data
+            self.transport.pause_reading()
+            return
+        if self.conn.parser_exc is None:
+            super().data_received(data)
+
+    def handle_parser_exception(self) -> None:
+        """Say what was wrong, and let the peer read it.
+
+        Closing at once would reset a connection on which the peer still sends, and with it what it
+        has not read yet; so what it sends is thrown away for a moment.
+        """
+        close = self.conn.close_sent
+        if close is None or self.transport.is_closing():
+            self.transport.abort()
+            return
+        gone = {"type": "websocket.disconnect", "code": close.code, "reason": close.reason}
+        self.queue.put_nowait(cast("ASGIReceiveEvent", gone))
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.transport.write_eof()
+        self.close_timer = self.loop.call_later(_LINGER_S, self.transport.abort)
+
+    def start_keepalive(self) -> None:
+        """Begin the conversation; the base class calls this when the handshake is answered."""
+        super().start_keepalive()
+        if self._early:
+            early, self._early = self._early, b""
+            self.transport.resume_reading()
+            self.data_received(early)
 
     def handle_connect(self, event: Request) -> None:
         """Begin the application's task with the outlet in its scope."""
@@ -121,4 +180,29 @@ class StreamProtocol(WebSocketsSansIOProtocol):
     def keepalive_timeout(self) -> None:
         """End a connection whose peer is gone, without waiting for it to read."""
         super().keepalive_timeout()
-        self.transport.abort()
+        cut_off(self.transport)
+
+
+class UpgradingProtocol(HttpToolsProtocol):
+    """The HTTP side of the server; hands on what came together with a WebSocket handshake.
+
+    A client ought to wait for the answer (RFC 6455, section 4.1), but some do not, and the base
+    class would drop their first message without a word.
+    """
+
+    _received = b""
+
+    def data_received(self, data: bytes) -> None:
+        """Take a part of a request."""
+        self._received = data
+        super().data_received(data)
+
+    def handle_websocket_upgrade(self) -> None:
+        """Let the WebSocket protocol go on."""
+        super().handle_websocket_upgrade()
+        upgrade = sys.exception()
+        received, self._received = self._received, b""
+        if isinstance(upgrade, HttpParserUpgrade) and not self.transport.is_closing():
+            early = received[upgrade.args[0] :]
+            if early:
+                cast("Protocol", self.transport.get_protocol()).data_received(early)

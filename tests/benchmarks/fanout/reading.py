@@ -1,53 +1,102 @@
-"""Clients that read and count: ``python reading.py PORT COUNT KIND`` until standard input ends."""
+"""Clients that read: ``python -m benchmarks.fanout.reading KIND PORT COUNT NOT_READING``.
+
+A line comes out when all are connected, and one with the delays of stamped messages for each line
+that comes in.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import re
+import socket
 import sys
+import time
+from typing import Any, ClassVar
 
 import uvloop
-from sending import SYMBOL
 
+from benchmarks.fanout.wire import STAMP, SYMBOL, masked, say, settle_on
+
+TEXT, BINARY = 0x81, 0x82
+PATHS = {"ours": "/ws", "nginx + nchan": "/sub"}
 HANDSHAKE = (
-    b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    "GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
-
-
-def masked(text: bytes) -> bytes:
-    """Return a short text as a client's frame; a mask of zeros leaves it readable."""
-    return bytes((0x81, 0x80 | len(text), 0, 0, 0, 0)) + text
+FIRST = {
+    "ours": masked(TEXT, b'{"type":"subscribe","symbols":["%b"]}' % SYMBOL.encode()),
+    "NATS": masked(BINARY, b'CONNECT {"verbose":false}\r\nSUB bench 1\r\n'),
+}
+STAMPS = re.compile(rb'"%b":(\d+)[,}]' % STAMP.encode())
+TOGETHER = 100
+SMALL_WINDOW = 4_096
 
 
 class Reading(asyncio.BufferedProtocol):
-    """Throws away what comes, into one buffer for all."""
+    """Throws away what comes, into one buffer for all, and notes the delays."""
 
     buffer = bytearray(262_144)
+    delays: ClassVar[list[int]] = []
 
     def __init__(self) -> None:
         self.answered = asyncio.Event()
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
 
     def get_buffer(self, _: int) -> bytearray:
         return self.buffer
 
     def buffer_updated(self, count: int) -> None:
+        now = time.monotonic_ns()
         self.answered.set()
+        found = STAMPS.findall(self.buffer, 0, count)
+        self.delays += [now - int(stamp) for stamp in found]
 
     def connection_lost(self, error: Exception | None) -> None:
         pass
 
 
-async def main(port: int, count: int, kind: str) -> None:
+async def open_client(kind: str, port: int, *, reads: bool) -> None:
+    """Connect and subscribe."""
     loop = asyncio.get_running_loop()
-    for _ in range(count):
-        transport, protocol = await loop.create_connection(Reading, "127.0.0.1", port)
-        if kind != "raw":
-            transport.write(HANDSHAKE)
-            await protocol.answered.wait()
-            message = b'{"type":"subscribe","symbols":["%b"]}' % SYMBOL.encode()
-            transport.write(masked(message))
-    await loop.run_in_executor(None, sys.stdin.read)
+    plain = socket.socket()
+    if not reads:
+        # Otherwise the system would read megabytes for it.
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_WINDOW)
+    plain.setblocking(False)
+    await loop.sock_connect(plain, ("127.0.0.1", port))
+    transport, protocol = await loop.create_connection(Reading, sock=plain)
+    if kind != "raw":
+        transport.write(HANDSHAKE.format(path=PATHS.get(kind, "/")).encode())
+        await protocol.answered.wait()
+    if kind in FIRST:
+        protocol.answered.clear()
+        transport.write(FIRST[kind])
+        await protocol.answered.wait()
+    if not reads:
+        transport.pause_reading()
+
+
+async def main(kind: str, port: int, count: int, not_reading: int) -> None:
+    """Open the clients and report until standard input ends."""
+    settle_on(1)
+    for begin in range(0, count, TOGETHER):
+        places = range(begin, min(begin + TOGETHER, count))
+        await asyncio.gather(
+            *(open_client(kind, port, reads=place >= not_reading) for place in places)
+        )
+    say({"connected": count})
+    loop = asyncio.get_running_loop()
+    while await loop.run_in_executor(None, sys.stdin.readline):
+        delays, Reading.delays[:] = sorted(Reading.delays), []
+        say({"delays": len(delays), **{f"p{part}": at(delays, part) for part in (50, 99)}})
+
+
+def at(delays: list[int], percent: int) -> float:
+    """Return a percentile in milliseconds, 0 where there is none."""
+    return delays[len(delays) * percent // 100] / 1e6 if delays else 0.0
 
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]))
+    uvloop.run(main(sys.argv[1], *map(int, sys.argv[2:])))
