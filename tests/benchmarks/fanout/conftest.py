@@ -23,7 +23,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not lines:
         return
     rows = [HEAD] + [
-        (line.what, line.ours, line.beside, f"{line.ratio:.3f}" if line.ratio else "", line.wanted)
+        (
+            line.what,
+            line.ours,
+            line.beside,
+            "" if line.ratio is None else f"{line.ratio:.3f}",
+            line.wanted,
+        )
         for line in lines
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

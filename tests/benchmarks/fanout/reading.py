@@ -25,7 +25,7 @@ HANDSHAKE = (
 )
 FIRST = {
     "ours": masked(TEXT, b'{"type":"subscribe","symbols":["%b"]}' % SYMBOL.encode()),
-    "NATS": masked(BINARY, b'CONNECT {"verbose":false}\r\nSUB bench 1\r\n'),
+    "NATS": masked(BINARY, b'CONNECT {"verbose":true}\r\nSUB bench 1\r\n'),
 }
 STAMPS = re.compile(rb'"%b":(\d+)[,}]' % STAMP.encode())
 TOGETHER = 100

@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +16,9 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from redis import Redis
 from redis.exceptions import RedisError
 
+from benchmarks.fanout.peers import installed, peer
 from benchmarks.fanout.processes import Fan, Line, Worker, fan, paired, reading, serving
-from benchmarks.fanout.sending import REDIS
+from benchmarks.fanout.sending import QUOTE, REDIS, frame_of_quote
 
 CLIENTS = 100
 IDLE = 5_000
@@ -148,3 +150,25 @@ def test_clients_that_do_not_read(measure: Any, tell: Tell) -> None:
             warm.delays_ms(RATE, 1)
         pairs = measure(run)
     tell(paired("p99 with a tenth not reading, with all reading", "ms", pairs, "≤ 1.2"))
+
+
+# Only NATS joins what it writes.
+@pytest.mark.parametrize(
+    ("name", "burst", "messages"),
+    [("nginx + nchan", 1, 2_000), ("ws", 1, 2_000), ("NATS", 1, 2_000), ("NATS", 50, 20_000)],
+)
+def test_other_servers(
+    measure: Any, tell: Tell, tmp_path: Path, name: str, burst: int, messages: int
+) -> None:
+    at_a_time = "one message" if burst == 1 else f"{burst} messages"
+    what = f"{name}, {at_a_time} at a time: CPU, raw write"
+    if not installed(name):
+        tell(Line(what, "not installed"))
+        pytest.skip(f"{name} is not installed")
+    frame_bytes = len(frame_of_quote(QUOTE))
+    with peer(name, tmp_path, CLIENTS, frame_bytes) as other, fan("raw", CLIENTS) as raw:
+        other.cost_us(messages, burst)
+        pairs = measure(
+            lambda: [(other.cost_us(messages, burst), raw.cost_us(1_000, 1)) for _ in range(5)]
+        )
+    tell(paired(what, "µs", pairs))
