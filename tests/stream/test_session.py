@@ -424,3 +424,27 @@ async def test_the_answer_says_what_a_symbol_is_called_here() -> None:
 
     assert answer["symbols"] == ["AAPL", "EURUSD=X"]
     assert answer["renamed"] == {"eur/usd": "EURUSD=X"}
+
+
+async def test_a_second_subscription_does_not_let_the_newest_value_overtake_what_waits() -> None:
+    client = Client()
+    client.session.handle('{"type":"subscribe","symbols":["AAPL"]}')
+    for _ in range(3):
+        client.publish("AAPL")
+    client.publish("AMZN")
+    client.session.handle('{"type":"subscribe","symbols":["A*"]}')
+    client.session.handle('{"type":"subscribe","symbols":["AAPL"]}')
+    got = [one for one in await client.got() if one["type"] == "market_data"]
+
+    assert [one["sequence"] for one in got if one["symbol"] == "AAPL"] == [1, 2, 3]
+    assert [one["sequence"] for one in got if one["symbol"] == "AMZN"] == [1]
+
+
+async def test_a_gap_names_the_epoch_in_which_it_counts() -> None:
+    client = Client()
+    for _ in range(3):
+        client.publish("AAPL")
+    resume = {"AAPL": {"epoch": "before", "sequence": 3}}
+    got = await client.ask({"type": "subscribe", "symbols": ["AAPL"], "resume": resume})
+
+    assert [one["epoch"] for one in got if one["type"] == "gap"] == ["e1"]

@@ -53,4 +53,5 @@ class BarItem(Item):
             dropped=dropped,
             last_sequence=self.sequence,
             channel=self.channel,
+            epoch=self.bar.epoch,
         )

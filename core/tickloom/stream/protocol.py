@@ -184,13 +184,14 @@ class Status(Struct, frozen=True, kw_only=True, tag_field="type", tag="status", 
 class Gap(Struct, frozen=True, kw_only=True, tag_field="type", tag="gap", omit_defaults=True):
     """Items of a symbol were left out; ``last_sequence`` is the newest of them.
 
-    ``channel`` is missing where they are quotes.
+    ``channel`` is missing where they are quotes, ``epoch`` where it is not known.
     """
 
     symbol: str
     dropped: int
     last_sequence: int
     channel: str | None = None
+    epoch: str | None = None
 
 
 class Pong(Struct, frozen=True, kw_only=True, tag_field="type", tag="pong", omit_defaults=True):

@@ -200,6 +200,7 @@ class Session:
     def _subscribe(self, message: Subscribe) -> None:
         check_options(message)
         connection = self._connection
+        followed = connection.patterns.followed()
         rejected = []
         renamed: dict[str, str] = {}
         added: list[str] = []
@@ -224,7 +225,12 @@ class Session:
         if message.since is not None:
             self._bring_stored([one.symbol for one in past], message.since)
         else:
-            self._bring([one for one in past if one.symbol in resume or message.snapshot])
+            # What the client follows already comes in its order; the newest would overtake it.
+            self._bring(
+                one
+                for one in past
+                if one.symbol in resume or (message.snapshot and not followed(one.symbol))
+            )
         if message.snapshot:
             self._bring_bars(past)
 

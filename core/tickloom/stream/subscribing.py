@@ -84,4 +84,9 @@ class Past(Struct, frozen=True):
             return None
         before = self.newest.sequence - 1
         seen = self.point.sequence if self.point.epoch == self.newest.epoch else 0
-        return Gap(symbol=self.symbol, dropped=max(0, before - seen), last_sequence=max(0, before))
+        return Gap(
+            symbol=self.symbol,
+            dropped=max(0, before - seen),
+            last_sequence=max(0, before),
+            epoch=self.newest.epoch,
+        )

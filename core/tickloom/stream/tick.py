@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from tickloom.model import Quote
 from tickloom.stream.item import Item, WireFormat
-from tickloom.stream.protocol import MarketData, PartialMarketData
+from tickloom.stream.protocol import Gap, MarketData, PartialMarketData
 
 
 class Tick(Item):
@@ -35,6 +37,10 @@ class Tick(Item):
         self.stored = stored
         if encoded is not None:
             self._framed = WireFormat.JSON.framed(encoded)
+
+    def gap(self, dropped: int) -> Gap:
+        """Return the notice that this tick and ``dropped`` - 1 before it are left out."""
+        return replace(super().gap(dropped), epoch=self.epoch)
 
     def message(
         self, skipped: int, fields: tuple[str, ...] | None

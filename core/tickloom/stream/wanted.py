@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec import Struct
 
 from tickloom.model import is_glob, matches
@@ -63,6 +65,12 @@ class Wanted(dict[str, Wish]):
             fitting = (one for pattern, one in self.items() if _fits(symbol, pattern))
             self._found[symbol] = next(fitting, None)
         return self._found[symbol]
+
+    def followed(self) -> Callable[[str], bool]:
+        """Return what tells of a symbol whether its quotes are wanted as of now."""
+        patterns = {pattern for pattern, wish in self.items() if QUOTES in wish.channels}
+        globs = [pattern for pattern in patterns if is_glob(pattern)]
+        return lambda symbol: symbol in patterns or any(matches(symbol, glob) for glob in globs)
 
     @property
     def is_plain(self) -> bool:
