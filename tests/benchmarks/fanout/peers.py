@@ -48,8 +48,8 @@ class Peer:
         before = sum(map(cpu_s_of, self._pids))
         for turn in range(messages // burst):
             self._publisher.send(burst)
-            if burst > 1 or turn % 10 == 0:
-                time.sleep(0.001 * max(1.0, burst / 10))
+            if turn % 10 == 0:
+                time.sleep(0.001 * burst)
         # What it still holds goes out.
         time.sleep(0.2)
         cpu_s = sum(map(cpu_s_of, self._pids)) - before

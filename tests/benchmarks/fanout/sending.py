@@ -219,8 +219,8 @@ async def burst(sender: Sender, messages: int, burst: int, pause_s: float) -> di
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         # The clients share the machine; what they cannot follow would be left out.
-        if burst > 1 or turn % 10 == 0:
-            await asyncio.sleep(pause_s * max(1, burst / 10))
+        if turn % 10 == 0:
+            await asyncio.sleep(pause_s * burst)
     while any(sender.unsent()):
         await asyncio.sleep(0.01)
     return {"deliveries": sender.delivered() - before, "cpu_s": time.process_time() - cpu}

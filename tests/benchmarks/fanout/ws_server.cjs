@@ -18,7 +18,7 @@ createInterface({ input: process.stdin })
         for (const client of server.clients) client.send(payload);
       }
       await rest(0);
-      if (burst > 1 || turn % 10 === 0) await rest(Math.max(1, burst / 10));
+      if (turn % 10 === 0) await rest(burst);
     }
     say({ sent: messages });
   })
