@@ -4,7 +4,7 @@ import { Conversation } from './conversation.js';
 import { Disconnected, Refused, TickloomError } from './errors.js';
 import { Lifeline } from './lifeline.js';
 import { channelOf } from './messages.js';
-import { intervalOf, settingsOf, symbolsOf, urlOf } from './options.js';
+import { intervalOf, settingsOf, sinceOf, symbolsOf, urlOf } from './options.js';
 import { Stream } from './stream.js';
 import { merged } from './wishes.js';
 
@@ -57,6 +57,16 @@ export class Client {
     #renamed = new Map();
     /** @type {TickloomError | null} */
     #fatal = null;
+    #options;
+    #isOther = false;
+    /**
+     * Connections of streams that begin in the past.
+     *
+     * @type {Set<Client<any>>}
+     */
+    #others = new Set();
+    /** What is to be done once no stream is left. */
+    #onIdle = () => {};
 
     /**
      * @param {string | URL} url Such as `ws://localhost:8000`, or `/ws` in a page of the server.
@@ -64,6 +74,7 @@ export class Client {
      * @throws {TypeError} An option cannot be used, or there is no WebSocket class.
      */
     constructor(url, options = {}) {
+        this.#options = options;
         this.#settings = { ...settingsOf(options), url: urlOf(url), clock: options.clock ?? systemClock };
         this.#lifeline = new Lifeline(this.#settings, {
             opened: (epoch) => this.#opened(epoch),
@@ -131,16 +142,21 @@ export class Client {
         if (this.state === 'closed') {
             throw this.#fatal ?? new Refused('the client is closed', 0);
         }
+        const since = sinceOf(options.since);
+        if (since !== null && !this.#isOther) {
+            return this.#openOther(kind, symbols, options);
+        }
         const wish = {
             channels: [...(options.channels ?? ['quotes'])],
             intervalMs: intervalOf(options.intervalMs),
             fields: options.fields ? [...options.fields] : null,
             snapshot: options.snapshot ?? true,
+            ...(since === null ? {} : { since }),
         };
         const onGap = options.onGap ?? this.#settings.onGap;
         /** @type {Stream<any>} */
         const stream = new Stream(this.#owner, kind, wish, {
-            capacity: options.buffer ?? 4_096,
+            capacity: options.buffer ?? (since === null ? 4_096 : 16_384),
             onGap: (gap) => this.#tell(onGap, gap),
         });
         const named = symbolsOf(symbols);
@@ -152,6 +168,27 @@ export class Client {
         return stream;
     }
 
+    /**
+     * Opens a stream on a connection of its own, which lasts as long as the stream.
+     *
+     * @param {import('./stream.js').Kind} kind
+     * @param {Iterable<string> | string} symbols
+     * @param {StreamOptions} options
+     * @returns {Stream<any>}
+     */
+    #openOther(kind, symbols, options) {
+        const other = new Client(this.#settings.url, this.#options);
+        other.#isOther = true;
+        other.counts = this.counts;
+        const stream = other.#open(kind, symbols, options);
+        this.#others.add(other);
+        other.#onIdle = () => {
+            this.#others.delete(other);
+            void other.close();
+        };
+        return stream;
+    }
+
     /** @type {import('./stream.js').Owner} */
     #owner = {
         canonical: (symbols) => symbolsOf(symbols).map((one) => this.#renamed.get(one) ?? one),
@@ -159,6 +196,9 @@ export class Client {
         closed: (stream) => {
             if (this.#streams.delete(stream)) {
                 this.#changed();
+                if (this.#streams.size === 0) {
+                    this.#onIdle();
+                }
             }
         },
         leveled: () => this.#level(),
@@ -209,7 +249,7 @@ export class Client {
 
     /** @param {string} epoch */
     #opened(epoch) {
-        this.counts.reconnects = this.#connections;
+        this.counts.reconnects += this.#connections === 0 ? 0 : 1;
         this.#connections += 1;
         this.#conversation.begin(epoch);
         for (const stream of this.#streams) {
@@ -235,7 +275,7 @@ export class Client {
         for (const stream of streams) {
             stream.end(error);
         }
-        await closing;
+        await Promise.all([closing, ...[...this.#others].map((other) => other.#end(error))]);
     }
 
     #stopSending() {

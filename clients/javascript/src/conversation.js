@@ -98,7 +98,7 @@ export class Conversation {
         /** @type {Map<string, Group>} */
         const groups = new Map();
         for (const [pattern, wish] of wishes) {
-            const { snapshot, ...rest } = wish;
+            const { snapshot, since, ...rest } = wish;
             const form = JSON.stringify(rest);
             const before = this.#sent.get(pattern);
             if (before?.form === form) {
@@ -185,6 +185,10 @@ export class Conversation {
         if (isQuote && this.#awaiting.has(message.symbol)) {
             return { fresh: false, gap: null };
         }
+        if (message.stored) {
+            // Before all that is counted here, and the database leaves some out.
+            return { fresh: true, gap: null };
+        }
         const positions = isQuote ? this.#quotes : this.#bars;
         const fromStart = isQuote && !positions.has(key) && this.#followed.fits(message.symbol);
         const verdict = positions.take(key, message, fromStart);
@@ -219,9 +223,12 @@ export class Conversation {
         return split(patterns, (pattern) => (isNew ? this.#pointsOf(pattern) : {})).map(
             ({ symbols, resume, isWhole }) => {
                 const id = this.#nextId();
-                const fromStart = isNew && wish.snapshot;
+                const fromStart = isNew && (wish.snapshot || wish.since !== undefined);
                 this.#asked.set(id, { patterns: symbols, fromStart: fromStart && hasQuotes(wish) });
                 const resumed = Object.keys(resume);
+                // What was begun before goes on from where it was.
+                const isBegun = resumed.length > 0 || symbols.some((one) => this.#followedEpochs.has(one));
+                const since = isNew && hasQuotes(wish) && !isBegun ? wish.since : undefined;
                 for (const symbol of this.#isNew ? resumed : []) {
                     if (!this.#awaiting.has(symbol)) {
                         this.#awaiting.set(symbol, id);
@@ -233,6 +240,7 @@ export class Conversation {
                     symbols,
                     ...optionsOf(wish, isChange),
                     ...(fromStart && isWhole ? {} : { snapshot: false }),
+                    ...(since === undefined ? {} : { since }),
                     ...(resumed.length > 0 ? { resume } : {}),
                 };
             },

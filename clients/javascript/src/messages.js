@@ -59,6 +59,8 @@ import { exactly } from './exact.js';
  * @property {string} epoch What `sequence` counts in; another one after a restart.
  * @property {number} sequence From 1 for each symbol, without holes within an epoch.
  * @property {number} [skipped] Ticks before this one that were left out for the interval asked for.
+ * @property {boolean} [stored] True for a price of the past that `since` brought from the database,
+ *     where numbers have holes.
  * @property {Quote<F>} data
  */
 

@@ -47,8 +47,11 @@
  *     newest; its `skipped` counts the others. 0 = all.
  * @property {Iterable<string>} [fields] Only these of a quote. All by default.
  * @property {boolean} [snapshot] Whether the newest value comes at once. True by default.
+ * @property {Date | string} [since] Begin with all prices from this time on, by the venue's clock; a
+ *     text is ISO 8601 with a zone. Such a stream has a connection of its own.
  * @property {Iterable<string>} [channels] `quotes` by default; `bars.1m` and so on.
- * @property {number} [buffer] Most messages that wait for the program; 4,096 by default.
+ * @property {number} [buffer] Most messages that wait for the program; 4,096 by default, with
+ *     `since` 16,384.
  * @property {(gap: Gap) => void} [onGap] In place of the client's.
  */
 
@@ -132,6 +135,24 @@ export function symbolsOf(symbols) {
         }
         return symbol.toUpperCase();
     });
+}
+
+/**
+ * Returns a time as the server takes it, null where there is none.
+ *
+ * @param {Date | string} [since]
+ * @throws {TypeError} It is none, or a text without a zone.
+ */
+export function sinceOf(since) {
+    if (since === undefined) {
+        return null;
+    }
+    const time = new Date(since);
+    const hasZone = typeof since !== 'string' || /(?:Z|[+-]\d\d:?\d\d)$/i.test(since);
+    if (Number.isNaN(time.getTime()) || !hasZone) {
+        throw new TypeError(`since cannot be ${since}: expected a Date, or ISO 8601 with a zone`);
+    }
+    return time.toISOString();
 }
 
 /**

@@ -6,6 +6,7 @@
  * @property {number} intervalMs 0 = every quote.
  * @property {string[] | null} fields In order; null = all.
  * @property {boolean} snapshot Whether the newest value is wanted at once.
+ * @property {string} [since] All quotes from this time on are wanted first.
  */
 
 /**
@@ -132,6 +133,8 @@ function joined(sharing, naming) {
         intervalMs: Math.min(...wishes.map((wish) => wish.intervalMs)),
         fields,
         snapshot: naming.some((holder) => holder.wish.snapshot),
+        // Whoever wants the past has a connection of its own.
+        ...(wishes[0]?.since ? { since: wishes[0].since } : {}),
     };
 }
 

@@ -330,3 +330,44 @@ test('what cannot be used is told at once', () => {
     assert.throws(() => client.stream('A', { intervalMs: -1 }), TypeError);
     assert.equal(client.state, 'idle');
 });
+
+test('a stream begins in the past on a connection of its own, and goes on where it was', async (t) => {
+    const clock = new FakeClock();
+    const { server, client } = await open(t, { clock });
+    const stream = client.stream('A', { since: new Date('2026-01-05T14:00:00Z') });
+    const peer = await server.peer();
+    const asked = await agree(peer);
+    peer.send(tick(3, { epoch: 'e0', stored: true }), tick(9, { epoch: 'e0', stored: true }), tick(4), tick(5));
+
+    const ticks = await take(stream, 4);
+
+    assert.equal(asked.since, '2026-01-05T14:00:00.000Z');
+    assert.deepEqual(sequences(ticks), [3, 9, 4, 5]);
+    assert.deepEqual([client.counts.missed, client.state], [0, 'idle']);
+
+    peer.cut();
+    await until(() => clock.pending > 0);
+    clock.advance(60_000);
+    const again = await agree(await server.peer());
+
+    assert.equal(again.since, undefined);
+    assert.deepEqual(again.resume, { A: { epoch: 'e1', sequence: 5 } });
+    stream.close();
+});
+
+test('closing the client ends its streams of the past as well', async (t) => {
+    const { server, client } = await open(t);
+    const stream = client.stream('A', { since: '2026-01-05T14:00:00+01:00' });
+    await agree(await server.peer());
+    await client.close();
+
+    assert.equal((await stream.next()).done, true);
+});
+
+test('a time that is none, or has no zone, is refused', async (t) => {
+    const { client } = await open(t);
+
+    for (const since of ['yesterday', '2026-01-05T14:00:00', new Date(Number.NaN)]) {
+        assert.throws(() => client.stream('A', { since }), TypeError);
+    }
+});
