@@ -4,8 +4,9 @@ import { Conversation } from './conversation.js';
 import { Disconnected, Refused, TickloomError } from './errors.js';
 import { Lifeline } from './lifeline.js';
 import { channelOf } from './messages.js';
-import { intervalOf, settingsOf, sinceOf, symbolsOf, urlOf } from './options.js';
+import { settingsOf, symbolsOf, urlOf, wishOf } from './options.js';
 import { Stream } from './stream.js';
+import { tell } from './telling.js';
 import { merged } from './wishes.js';
 
 /** @typedef {import('./wishes.js').Patterns} Patterns */
@@ -82,7 +83,7 @@ export class Client {
             lost: () => this.#lost(),
             isWanted: () => this.#streams.size > 0,
             failed: (error) => void this.#end(error),
-            became: (state) => this.#tell(this.#settings.onState, state),
+            became: (state) => tell(this.#settings.onState, state),
         });
     }
 
@@ -142,22 +143,15 @@ export class Client {
         if (this.state === 'closed') {
             throw this.#fatal ?? new Refused('the client is closed', 0);
         }
-        const since = sinceOf(options.since);
-        if (since !== null && !this.#isOther) {
+        const wish = wishOf(options);
+        if (wish.since && !this.#isOther) {
             return this.#openOther(kind, symbols, options);
         }
-        const wish = {
-            channels: [...(options.channels ?? ['quotes'])],
-            intervalMs: intervalOf(options.intervalMs),
-            fields: options.fields ? [...options.fields] : null,
-            snapshot: options.snapshot ?? true,
-            ...(since === null ? {} : { since }),
-        };
         const onGap = options.onGap ?? this.#settings.onGap;
         /** @type {Stream<any>} */
         const stream = new Stream(this.#owner, kind, wish, {
-            capacity: options.buffer ?? (since === null ? 4_096 : 16_384),
-            onGap: (gap) => this.#tell(onGap, gap),
+            capacity: options.buffer ?? (wish.since ? 16_384 : 4_096),
+            onGap: (gap) => tell(onGap, gap),
         });
         const named = symbolsOf(symbols);
         if (named.length === 0) {
@@ -299,7 +293,7 @@ export class Client {
                 this.#takeAnswer(message);
                 break;
             case 'status':
-                this.#tell(this.#settings.onStatus, message);
+                tell(this.#settings.onStatus, message);
                 this.#audiences.push(message, message.symbols);
                 break;
             case 'error':
@@ -362,7 +356,7 @@ export class Client {
         }
         for (const { pattern, code, message: reason } of outcome.rejected) {
             const error = new Refused(`${pattern} is refused: ${reason}`, code, pattern);
-            this.#tell(this.#settings.onError, error);
+            tell(this.#settings.onError, error);
             for (const stream of [...this.#streams]) {
                 stream.reject(pattern, error);
             }
@@ -376,13 +370,13 @@ export class Client {
         if (id !== undefined && code !== 429 && code < 500) {
             this.#takeAnswer(message);
         } else if (symbol !== undefined) {
-            this.#tell(this.#settings.onError, new TickloomError(`${symbol}: ${reason}`, code));
+            tell(this.#settings.onError, new TickloomError(`${symbol}: ${reason}`, code));
             this.#audiences.push(message, [symbol]);
         } else if (code === 429) {
             // It was not read; which one it was is not told.
             this.#lifeline.drop(new Disconnected(`too many messages: ${reason}`, 4429));
         } else {
-            this.#tell(this.#settings.onError, new TickloomError(String(reason), code));
+            tell(this.#settings.onError, new TickloomError(String(reason), code));
         }
     }
 
@@ -391,23 +385,6 @@ export class Client {
     #level() {
         if (this.#settings.pauses) {
             this.#lifeline.level([...this.#streams].some((stream) => stream.isFull));
-        }
-    }
-
-    /**
-     * Calls what the program passed; its mistakes are its own, and don't end the connection.
-     *
-     * @template T
-     * @param {(value: T) => void} callback
-     * @param {T} value
-     */
-    #tell(callback, value) {
-        try {
-            callback(value);
-        } catch (error) {
-            queueMicrotask(() => {
-                throw error;
-            });
         }
     }
 }

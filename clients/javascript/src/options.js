@@ -138,12 +138,30 @@ export function symbolsOf(symbols) {
 }
 
 /**
+ * Returns how a stream wants its symbols.
+ *
+ * @param {StreamOptions} options
+ * @returns {import('./wishes.js').Wish}
+ * @throws {TypeError} A value cannot be used.
+ */
+export function wishOf(options) {
+    const since = sinceOf(options.since);
+    return {
+        channels: [...(options.channels ?? ['quotes'])],
+        intervalMs: intervalOf(options.intervalMs),
+        fields: options.fields ? [...options.fields] : null,
+        snapshot: options.snapshot ?? true,
+        ...(since === null ? {} : { since }),
+    };
+}
+
+/**
  * Returns a time as the server takes it, null where there is none.
  *
  * @param {Date | string} [since]
  * @throws {TypeError} It is none, or a text without a zone.
  */
-export function sinceOf(since) {
+function sinceOf(since) {
     if (since === undefined) {
         return null;
     }
@@ -159,7 +177,7 @@ export function sinceOf(since) {
  * @param {number} [intervalMs]
  * @throws {TypeError} It is none.
  */
-export function intervalOf(intervalMs = 0) {
+function intervalOf(intervalMs = 0) {
     if (!Number.isInteger(intervalMs) || intervalMs < 0 || intervalMs > LONGEST_INTERVAL_MS) {
         throw new TypeError(
             `intervalMs cannot be ${intervalMs}: expected 0 to ${LONGEST_INTERVAL_MS} milliseconds`,
