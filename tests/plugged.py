@@ -60,6 +60,7 @@ def manager_of(
 async def serving(
     manager: MarketDataManager,
     protocol: type[asyncio.Protocol] = StreamProtocol,
+    http: type[asyncio.Protocol] = UpgradingProtocol,
     *,
     port: int = 0,
 ) -> AsyncIterator[str]:
@@ -67,7 +68,7 @@ async def serving(
     listener = socket.create_server(("127.0.0.1", port))
     config = uvicorn.Config(
         create_app(manager),
-        http=UpgradingProtocol,
+        http=http,
         ws=protocol,
         ws_max_size=4 * manager.settings.stream.max_message_bytes,
         ws_per_message_deflate=False,

@@ -17,7 +17,7 @@ from tickloom.errors import ConfigError, PortInUse
 from tickloom.manager import MarketDataManager
 from tickloom.monitoring.logs import set_up_logging
 from tickloom.settings import ServerSettings, Settings
-from tickloom.stream.transport import StreamProtocol, UpgradingProtocol
+from tickloom.stream.transport import StreamProtocol, UpgradingProtocol, patient
 
 Announce = Callable[[MarketDataManager], None]
 
@@ -136,8 +136,8 @@ def run_server(
         partial(build, settings),
         factory=True,
         loop="auto",
-        http=UpgradingProtocol,
-        ws=StreamProtocol,
+        http=patient(UpgradingProtocol, settings.stream.write_timeout_s),
+        ws=patient(StreamProtocol, settings.stream.write_timeout_s),
         ws_max_size=_SOCKET_MESSAGES * settings.stream.max_message_bytes,
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=_GRACE_S,

@@ -14,10 +14,10 @@ from __future__ import annotations
 import socket
 import struct
 import sys
-from asyncio import Protocol, Transport
+from asyncio import AbstractEventLoop, Protocol, Task, TimerHandle, Transport
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import parse_qs
 
 from httptools import HttpParserUpgrade
@@ -34,6 +34,8 @@ OUTLET = "tickloom.outlet"
 # About 20 KiB for each connection that asks for it, instead of 300.
 _WINDOW_BITS, _MEMORY_LEVEL = 12, 5
 _LINGER_S = 2.0
+WRITE_TIMEOUT_S = 30.0
+"""A peer that takes nothing for so long is cut off, where nobody says otherwise."""
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -47,6 +49,57 @@ def cut_off(transport: Transport) -> None:
         with suppress(OSError):
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
     transport.abort()
+
+
+_Kind = TypeVar("_Kind", bound="Patience")
+
+
+class Patience:
+    """Cuts off a peer that takes nothing although enough waits for it; a half of a protocol.
+
+    The door has its own watch (:class:`~tickloom.stream.Stalled`); this one is for what goes out
+    by the ordinary way, such as Server-Sent Events, and for connections whose application is done.
+    """
+
+    write_timeout_s = WRITE_TIMEOUT_S
+    transport: Transport
+    loop: AbstractEventLoop
+    _stalled: TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        """Begin to watch: the peer does not keep up."""
+        super().pause_writing()  # type: ignore[misc]
+        self._watch()
+
+    def resume_writing(self) -> None:
+        """Watch no longer."""
+        super().resume_writing()  # type: ignore[misc]
+        self._rest()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of the connection."""
+        super().connection_lost(exc)  # type: ignore[misc]
+        self._rest()
+
+    def _watch(self) -> None:
+        unsent = self.transport.get_write_buffer_size()
+        self._stalled = self.loop.call_later(self.write_timeout_s, self._judge, unsent)
+
+    def _judge(self, before: int) -> None:
+        if self.transport.get_write_buffer_size() == before:
+            cut_off(self.transport)
+        else:
+            self._watch()
+
+    def _rest(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+
+def patient(kind: type[_Kind], limit_s: float) -> type[_Kind]:
+    """Return a protocol that cuts off a peer which takes nothing for ``limit_s`` seconds."""
+    return type(kind.__name__, (kind,), {"write_timeout_s": limit_s})
 
 
 class SocketOutlet:
@@ -74,11 +127,12 @@ class SocketOutlet:
         cut_off(self._transport)
 
 
-class StreamProtocol(WebSocketsSansIOProtocol):
+class StreamProtocol(Patience, WebSocketsSansIOProtocol):
     """Offers an outlet, and aborts a peer that answers no ping."""
 
     outlet: SocketOutlet | None = None
     _early = b""
+    _end: TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
         """Take what the peer sent, after the handshake's answer what came before it."""
@@ -156,6 +210,14 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         """Let go of the connection."""
         self._shut()
         super().connection_lost(exc)
+        if self._end is not None:
+            self._end.cancel()
+
+    def on_task_complete(self, task: Task[None]) -> None:
+        """Give the peer a while to read the rest; a close alone would wait for it without end."""
+        super().on_task_complete(task)
+        if not self.disconnected:
+            self._end = self.loop.call_later(self.close_timeout, cut_off, self.transport)
 
     @property
     def close_sent(self) -> bool:
@@ -171,6 +233,11 @@ class StreamProtocol(WebSocketsSansIOProtocol):
     def shutdown(self) -> None:
         """Send the close frame of a server that restarts."""
         self._shut()
+        if self.transport.is_closing():
+            # The peer has left without reading all. The base class would fail at a second close
+            # frame, and with it the shutdown of all others.
+            cut_off(self.transport)
+            return
         super().shutdown()
 
     def _shut(self) -> None:
@@ -183,7 +250,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         cut_off(self.transport)
 
 
-class UpgradingProtocol(HttpToolsProtocol):
+class UpgradingProtocol(Patience, HttpToolsProtocol):
     """The HTTP side of the server; hands on what came together with a WebSocket handshake.
 
     A client ought to wait for the answer (RFC 6455, section 4.1), but some do not, and the base
