@@ -50,6 +50,7 @@ def test_symbols_of_every_vendor_are_taken_in_any_case(symbol: str) -> None:
         ("TSCO.LON", "TSCO.L"),
         ("SHOP.TRT", "SHOP.TO"),
         ("AAPL.US", "AAPL"),
+        ("BRK-B.US", "BRK.B"),
         ("eur/usd", "EURUSD=X"),
         ("JPY=X", "USDJPY=X"),
     ],
@@ -156,3 +157,12 @@ def test_any_text_is_a_symbol_or_an_error_of_ours(text: str) -> None:
     assert parse_symbol(symbol) == symbol
     assert symbol.isascii()
     assert symbol.isprintable()
+
+
+@given(st.text(alphabet="ABLUSXJPY0.-=^/", min_size=1, max_size=10))
+def test_a_canonical_symbol_read_again_is_the_same(text: str) -> None:
+    try:
+        symbol = parse_symbol(text)
+    except InvalidSymbol:
+        return
+    assert parse_symbol(symbol) == symbol
