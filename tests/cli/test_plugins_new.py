@@ -47,6 +47,13 @@ def test_a_name_that_cannot_be_is_refused(invoke: Invoke, home: Home, name: str)
     assert sorted(home.folder.iterdir()) == before
 
 
+def test_the_name_of_an_installed_plugin_is_refused(invoke: Invoke, home: Home) -> None:
+    result = invoke("plugins", "new", "alpha-vantage")
+    assert "a plugin alpha_vantage is installed already" in result.stderr
+    assert result.exit_code == 3
+    assert not (home.folder / "tickloom-alpha-vantage").exists()
+
+
 def test_a_folder_that_exists_is_left_as_it_is(invoke: Invoke, home: Home) -> None:
     (home.folder / "sub" / "tickloom-acme").mkdir(parents=True)
     result = invoke("plugins", "new", "acme", "--dir", "sub")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
 
 from contract.acme import KNOWN, SECRET, Acme
 from contract.broken import TWINS
+from tickloom.errors import TickloomError
+from tickloom.model import Quote
 from tickloom.testing.cases import Tier
 from tickloom.testing.cases_provider import PROVIDER_CASES
 from tickloom.testing.cases_running import Outcome, reached, run_case
@@ -46,6 +48,15 @@ def test_a_broken_twin_fails_its_case_and_no_other(case) -> None:
         one.case.number: one.reason for one in outcomes if one.state == "failed"
     }
     assert reached(outcomes) == LOWER[case.tier]
+
+
+def test_a_provider_that_answers_more_than_was_asked_is_found_out() -> None:
+    class Talkative(Acme):
+        async def get_quotes(self, symbols: Sequence[str]) -> Mapping[str, Quote | TickloomError]:
+            return await super().get_quotes([*symbols, *KNOWN])
+
+    failed = [one.case.number for one in outcomes_of(Talkative) if one.state == "failed"]
+    assert failed == ["P12"]
 
 
 def test_without_symbols_nothing_is_proven() -> None:

@@ -50,6 +50,7 @@ def test_symbols_of_every_vendor_are_taken_in_any_case(symbol: str) -> None:
         ("TSCO.LON", "TSCO.L"),
         ("SHOP.TRT", "SHOP.TO"),
         ("AAPL.US", "AAPL"),
+        ("BRK-B.US", "BRK.B"),
         ("eur/usd", "EURUSD=X"),
         ("JPY=X", "USDJPY=X"),
     ],
@@ -77,7 +78,7 @@ def test_a_symbol_says_what_it_is_made_of(symbol: str, parts: SymbolParts) -> No
     assert split_symbol(symbol) == parts
 
 
-@given(st.text("ABLVTX019.-^=/", max_size=12))
+@given(st.text("ABLVTXUS019.-^=/", max_size=12))
 def test_a_symbol_taken_apart_and_joined_is_the_same(text: str) -> None:
     try:
         symbol = parse_symbol(text)

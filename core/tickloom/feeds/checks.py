@@ -15,7 +15,15 @@ import msgspec
 from msgspec.structs import replace
 
 from tickloom.errors import PluginError
-from tickloom.model import Bar, Company, HistoricalData, Quote, SymbolMatch, encode_json
+from tickloom.model import (
+    Bar,
+    Company,
+    HistoricalData,
+    MarketState,
+    Quote,
+    SymbolMatch,
+    encode_json,
+)
 from tickloom.roles import HistoryRequest, ProviderInfo
 
 _PRICES = (
@@ -23,7 +31,10 @@ _PRICES = (
     *("market_cap", "price_change", "price_change_percent", "bid", "ask"),
 )
 _COUNTS = ("volume", "bid_size", "ask_size", "last_size")
+_TEXTS = ("currency", "exchange")
 _BAR_PRICES = ("open_price", "high_price", "low_price", "close_price")
+_BAR_AVERAGES = ("adjusted_close", "vwap")
+_BAR_COUNTS = ("volume", "trade_count")
 _TURN = 1_000
 
 
@@ -45,6 +56,7 @@ def check_quote(quote: Any, provider: str) -> Quote:
         value = getattr(quote, name)
         if value is not None and type(value) is not int:
             raise _wrong(provider, quote.symbol, name, value, "a whole number")
+    _check_words(quote, provider)
     if quote.additional_data is not None:
         _check_json(quote, provider)
     timestamp = _check_time(quote.timestamp, quote.symbol, provider)
@@ -52,6 +64,16 @@ def check_quote(quote: Any, provider: str) -> Quote:
     if timestamp is quote.timestamp and received_at is quote.received_at:
         return quote
     return replace(quote, timestamp=timestamp, received_at=received_at)
+
+
+def _check_words(quote: Quote, provider: str) -> None:
+    for name in _TEXTS:
+        value = getattr(quote, name)
+        if value is not None and not isinstance(value, str):
+            raise _wrong(provider, quote.symbol, name, value, "a text")
+    state: object = quote.market_state
+    if state is not None and type(state) is not MarketState:
+        raise _wrong(provider, quote.symbol, "market_state", state, "a MarketState")
 
 
 def _check_time(value: Any, symbol: str, provider: str) -> datetime:
@@ -119,6 +141,14 @@ def _check_bar(bar: Any, symbol: str, provider: str) -> None:
         value = getattr(bar, name)
         if not (type(value) is Decimal and value.is_finite()):
             raise _wrong(provider, symbol, name, value, "a finite Decimal")
+    for name in _BAR_AVERAGES:
+        value = getattr(bar, name)
+        if value is not None and not (type(value) is Decimal and value.is_finite()):
+            raise _wrong(provider, symbol, name, value, "a finite Decimal")
+    for name in _BAR_COUNTS:
+        value = getattr(bar, name)
+        if value is not None and type(value) is not int:
+            raise _wrong(provider, symbol, name, value, "a whole number")
     _check_time(bar.timestamp, symbol, provider)
 
 

@@ -98,7 +98,10 @@ def _canonical(symbol: str) -> str:
     root, stop, end = symbol.rpartition(".")
     if stop and root:
         suffix = canonical_suffix(stop + end)
-        return symbol if suffix is None else root + suffix
+        if suffix is None:
+            return symbol
+        # What the suffix of the United States leaves may still have a class with a dash.
+        return root + suffix if suffix else _canonical(root)
     found = _CLASS.fullmatch(symbol)
     if found and find_venue(f".{found[2]}") is None:
         return f"{found[1]}.{found[2]}"

@@ -9,6 +9,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from tickloom.errors import ConfigError
+from tickloom.plugins import find_entry_points
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
 _MOST_LETTERS = 40
@@ -23,7 +24,8 @@ def write_provider(name: str, folder: Path) -> tuple[Path, list[Path]]:
         folder: Made where it is not there.
 
     Raises:
-        ConfigError: The name cannot be one, the folder is there already, or cannot be written.
+        ConfigError: The name cannot be one or is that of an installed plugin, the folder is there
+            already, or cannot be written.
     """
     plugin = name.replace("-", "_")
     if not _NAME.fullmatch(name) or len(name) > _MOST_LETTERS or keyword.iskeyword(plugin):
@@ -32,6 +34,9 @@ def write_provider(name: str, folder: Path) -> tuple[Path, list[Path]]:
             found=name,
             expected=f"up to {_MOST_LETTERS} lower-case letters, digits and _, such as acme_data",
         )
+    if plugin in {point.name for point in find_entry_points()}:
+        # Its package would take the place of the installed one.
+        raise ConfigError(f"a plugin {plugin} is installed already", fix="Choose another name.")
     home = folder / f"tickloom-{plugin.replace('_', '-')}"
     try:
         folder.mkdir(parents=True, exist_ok=True)

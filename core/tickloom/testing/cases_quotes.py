@@ -129,7 +129,10 @@ async def mixed_batch(trial: ProviderTrial) -> None:
     SYMBOL,
 )
 async def full_batch(trial: ProviderTrial) -> None:
-    """Ask for max_batch symbols at once, at most 100: the known ones, then made-up ones."""
+    """Ask for max_batch symbols at once, at most 100: the known ones, then made-up ones.
+
+    Then ask for the first known symbol alone.
+    """
     size = min(trial.info.max_batch, _MOST_IN_BATCH)
     known = trial.known[:size]
     batch = [*known, *(f"{trial.stranger}{number}" for number in range(size - len(known)))]
@@ -137,6 +140,8 @@ async def full_batch(trial: ProviderTrial) -> None:
     for symbol in known:
         quote_in(answer, symbol)
     require(set(answer) <= set(batch), f"not asked for: {shown(set(answer) - set(batch))}")
+    extra = set(await trial.quotes([trial.symbol])) - {trial.symbol}
+    require(not extra, f"asked for {trial.symbol} alone, answered {shown(extra)} too")
 
 
 @case(

@@ -229,6 +229,12 @@ def test_a_recorded_quote_of_a_closed_market(cassette: Cassette) -> None:
     assert (quote.bid, quote.is_real_time) == (None, False)
 
 
+def test_a_record_of_another_symbol_in_a_batch_is_refused() -> None:
+    body = json.dumps({"ACME": {"quote": open_market(symbol="OTHER")}}).encode()
+
+    assert isinstance(parse_batch(body, {"ACME": "ACME"}, NOW, scrambled=False)["ACME"], BadRecord)
+
+
 def test_a_recorded_batch_of_the_first_api(recorded: Path) -> None:
     body = (recorded / "go-iex" / "batch_quote.json").read_bytes()
     found = parse_batch(body, {"AAPL": "AAPL", "SPY": "SPY", "NOPE": "NOPE"}, NOW, scrambled=False)

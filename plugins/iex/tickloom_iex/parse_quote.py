@@ -74,12 +74,17 @@ def parse_quote(
         raw = rows[0] if rows else Raw(b"null")
     if bytes(raw) == b"null":
         raise UnknownSymbol(f"provider {PROVIDER} does not know {symbol}")
+    record = _read_own(raw, vendor)
+    return to_quote(record, symbol, received_at, scrambled=scrambled)
+
+
+def _read_own(raw: Raw, vendor: str) -> QuoteRecord:
     record = read_record(raw, QuoteRecord)
     if record.symbol is not None and record.symbol.upper() != vendor:
         raise BadRecord(
             f"provider {PROVIDER} answered for another symbol", found=record.symbol, expected=vendor
         )
-    return to_quote(record, symbol, received_at, scrambled=scrambled)
+    return record
 
 
 def parse_batch(
@@ -104,7 +109,7 @@ def parse_batch(
         try:
             quote = msgspec.json.decode(raw, type=_Entry).quote
             if bytes(quote) != b"null":
-                record = read_record(quote, QuoteRecord)
+                record = _read_own(quote, vendor.upper())
                 found[symbol] = to_quote(record, symbol, received_at, scrambled=scrambled)
         except TickloomError as error:
             found[symbol] = error
