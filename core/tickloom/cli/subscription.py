@@ -113,6 +113,9 @@ class Subscription:
 
     def _message(self, item: Any) -> Message | None:
         match item:
+            case Message(body=protocol.Subscribed(symbols=[], rejected=[_, *_])):
+                # The error that ends the stream says the same.
+                return None
             case Message():
                 return item
             case Connected(number=number) if number > 1:
