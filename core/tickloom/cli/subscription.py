@@ -63,6 +63,8 @@ class Subscription:
         self._tell = tell
         self._opening: asyncio.Task[Any] | None = None
         self._over = False
+        # Where nothing at all is taken the error that ends the stream says the same.
+        self._refusals: list[Message] = []
 
     async def __aenter__(self) -> Self:
         self._opening = asyncio.create_task(self._stream.__aenter__(), name="open the stream")
@@ -102,8 +104,11 @@ class Subscription:
                 await self._opening
             while items := await self._stream.take():
                 batch = [message for item in items if (message := self._message(item)) is not None]
+                self._refusals += [one for one in batch if _takes_nothing(one)]
+                batch = [one for one in batch if not _takes_nothing(one)]
                 if batch:
-                    return batch
+                    refusals, self._refusals = self._refusals, []
+                    return refusals + batch
         except asyncio.CancelledError:
             if not self._over:
                 raise
@@ -113,9 +118,6 @@ class Subscription:
 
     def _message(self, item: Any) -> Message | None:
         match item:
-            case Message(body=protocol.Subscribed(symbols=[], rejected=[_, *_])):
-                # The error that ends the stream says the same.
-                return None
             case Message():
                 return item
             case Connected(number=number) if number > 1:
@@ -129,6 +131,11 @@ class Subscription:
                 )
                 return Message(encode_json(gap), gap)
         return None
+
+
+def _takes_nothing(message: Message) -> bool:
+    body = message.body
+    return isinstance(body, protocol.Subscribed) and bool(body.rejected) and not body.symbols
 
 
 def _explained(error: TickloomError) -> TickloomError:
