@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.asyncio.client import connect
 
+from outlets import FakeOutlet
 from plugged import manager_of, serving
 from scripted import EVERYTHING, ScriptedProvider, make_quote
 from tickloom.clock import FakeClock
 from tickloom.errors import StoreUnavailable
 from tickloom.model import Quote
 from tickloom.settings import RingSettings
-from tickloom.stream import Connection, Demand, Hub, Ring, Session, SessionRules, WireFormat
+from tickloom.stream import (
+    Connection,
+    Demand,
+    Hub,
+    LiveBar,
+    Ring,
+    Session,
+    SessionRules,
+    WireFormat,
+)
+from tickloom.stream.bar import BarItem
+from tickloom.stream.wanted import Wish
 
 BEGIN = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)
 
@@ -258,3 +271,94 @@ async def test_the_server_brings_what_it_stored_and_goes_on(tmp_path: Path) -> N
                 heard += ticks([message])
 
     assert heard == list(range(1, 61))
+
+
+async def test_since_asked_for_again_while_the_store_is_read_brings_everything_once() -> None:
+    room = Room(ring_count=2)
+    room.rows = [(make_quote("AAPL", timestamp=at(-5), sequence=9), "e0")]
+    for second in range(4):
+        room.publish(second)
+    room.subscribe(-10)
+    await asyncio.sleep(0)
+    for second in range(4, 9):
+        room.publish(second)
+    room.hub.flush()
+    room.subscribe(-10)
+    room.publish(9)
+    room.answers.set()
+
+    assert ticks(await room.heard()) == [9, *range(1, 11)]
+
+
+async def test_what_waits_for_its_interval_is_not_sent_again_behind_the_past() -> None:
+    room = Room(ring_count=10)
+    room.session.handle('{"type":"subscribe","symbols":["AAPL"],"interval_ms":1000}')
+    for second in range(4):
+        room.publish(second)
+    room.hub.flush()
+    room.subscribe(0.5)
+    found = ticks(await room.heard())
+    await room.clock.advance(2)
+
+    assert found + ticks(await room.heard()) == [2, 3, 4]
+
+
+async def test_the_past_of_a_symbol_forgets_none_of_its_bars() -> None:
+    room = Room(ring_count=10)
+    room.publish(0)
+    bars = frozenset({"bars.1m"})
+    room.hub.subscribe(room.connection, "AAPL", Wish(channels=bars))
+    bar = LiveBar(
+        symbol="AAPL", interval="1m", timestamp=BEGIN, state="closed", ticks=1, epoch="e1",
+        sequence=1, **dict.fromkeys(("open", "high", "low", "close"), Decimal(1)),
+    )  # fmt: skip
+    room.hub.publish_item(BarItem(bar, "bars.1m"), "bars.1m")
+    room.subscribe(-1, channels=["quotes", "bars.1m"])
+    room.answers.set()
+
+    assert [one["sequence"] for one in await room.heard() if one["type"] == "bar"] == [1]
+
+
+async def test_a_client_that_reads_nothing_costs_the_past_of_one_symbol() -> None:
+    room = Room()
+    names = [f"S{number}" for number in range(20)]
+    room.rows = [
+        (make_quote(name, timestamp=at(n), sequence=n + 1), "e0")
+        for name in names
+        for n in range(5)
+    ]
+    outlet = FakeOutlet()
+    outlet.writable = False
+    room.connection.use(outlet)
+    room.answers.set()
+    room.subscribe(-5, *names)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    asked = room.asked
+    while room.asked < len(names):
+        outlet.drain()
+        await asyncio.sleep(0)
+    outlet.drain()
+
+    assert asked == 1
+    assert len(ticks(outlet.messages())) == 100
+
+
+async def test_a_time_that_does_not_exist_in_utc_is_refused() -> None:
+    room = Room()
+    room.session.handle(
+        '{"type":"subscribe","symbols":["A"],"since":"0001-01-01T00:00:00+14:00","id":1}'
+    )
+
+    assert [one["code"] for one in await room.heard() if one["type"] == "error"] == [400]
+    assert not room.connection.patterns
+
+
+async def test_since_is_not_asked_for_without_end_while_the_store_is_read() -> None:
+    room = Room()
+    for _ in range(3):
+        room.subscribe(0, *(f"S{number}" for number in range(40)))
+    errors = [one for one in await room.heard() if one["type"] == "error"]
+
+    assert [one["code"] for one in errors] == [405]
+    room.session.close()

@@ -32,8 +32,9 @@ class Backlog:
     def __init__(self, form: WireFormat, max_bytes: int) -> None:
         self._form = form
         self._max_bytes = max_bytes
-        self._past: deque[Item] = deque()
-        self._items: deque[Waiting] = deque()
+        # Made when something waits: an empty deque takes 700 bytes, and most clients keep up.
+        self._past: deque[Item] | tuple[()] = ()
+        self._items: deque[Waiting] | tuple[()] = ()
         self._newest: dict[str, Waiting] = {}
         self._gaps: dict[str, Gap] = {}
         self.waiting_bytes = 0
@@ -47,11 +48,13 @@ class Backlog:
         if self._newest:
             self._replace((item, skipped))
             return
+        if not self._items:
+            self._items = deque()
         self._items.append((item, skipped))
         self.waiting_bytes += self._size(item)
         if self.waiting_bytes > self._max_bytes:
             # From here until all of it is taken, each key has one place.
-            waiting, self._items, self.waiting_bytes = self._items, deque(), 0
+            waiting, self._items, self.waiting_bytes = self._items, (), 0
             for one in waiting:
                 self._replace(one)
 
@@ -60,7 +63,7 @@ class Backlog:
 
         They go out before everything else.
         """
-        self._past.extend(items)
+        self._past = deque((*self._past, *items))
 
     def tell(self, gap: Gap, key: str) -> None:
         """Tell a hole before the next item of a key that is not of the past."""
@@ -99,6 +102,22 @@ class Backlog:
         self._items = deque(one for one in self._items if wants(one[0].symbol))
         self._newest = {key: one for key, one in self._newest.items() if wants(one[0].symbol)}
         self._gaps = {key: gap for key, gap in self._gaps.items() if wants(gap.symbol)}
+        self._count_anew()
+
+    def forget_key(self, key: str) -> None:
+        """Remove what waits of one key, because its past is about to come."""
+        self._past = deque(item for item in self._past if item.key != key)
+        self._items = deque(one for one in self._items if one[0].key != key)
+        self._newest.pop(key, None)
+        self._gaps.pop(key, None)
+        self._count_anew()
+
+    @property
+    def has_past(self) -> bool:
+        """True while items of :meth:`replay` wait."""
+        return bool(self._past)
+
+    def _count_anew(self) -> None:
         kept = (*self._items, *self._newest.values())
         self.waiting_bytes = sum(self._size(item) for item, _ in kept)
 

@@ -9,9 +9,9 @@ from typing import TypeAlias
 
 from loguru import logger
 
-from tickloom.errors import TickloomError
+from tickloom.errors import TickloomError, TooManySymbols, verbatim
 from tickloom.model import Quote
-from tickloom.stream.connection import Connection
+from tickloom.stream.connection import Connection, Held
 from tickloom.stream.hub import Hub
 from tickloom.stream.protocol import Failure
 from tickloom.stream.tick import Tick
@@ -38,52 +38,80 @@ class CatchUp:
         read: Reads the store.
     """
 
-    __slots__ = ("_connection", "_hub", "_read", "_tasks")
+    __slots__ = ("_connection", "_hub", "_read", "_reading", "_tasks", "_waiting")
 
     def __init__(self, hub: Hub, connection: Connection, read: ReadPast) -> None:
         self._hub = hub
         self._connection = connection
         self._read = read
         self._tasks: set[asyncio.Task[None]] = set()
+        self._reading = asyncio.Lock()
+        self._waiting = 0
 
     def begin(self, symbols: Sequence[str], since: datetime) -> None:
-        """Bring all quotes of ``symbols`` from ``since`` on, by the venue's time."""
-        stored: dict[str, list[Tick]] = {}
+        """Bring all quotes of ``symbols`` from ``since`` on, by the venue's time.
+
+        Raises:
+            TooManySymbols: There are more than :data:`MOST_SYMBOLS`, with those on their way.
+        """
+        if self._waiting + len(symbols) > MOST_SYMBOLS:
+            raise TooManySymbols(
+                "since was asked for too many symbols at once",
+                found=verbatim(f"{self._waiting + len(symbols)} symbols"),
+                expected=f"at most {MOST_SYMBOLS}",
+                fix="Subscribe to some of them later.",
+            )
+        stored: dict[str, tuple[Held, list[Tick]]] = {}
         for symbol in symbols:
             kept = self._hub.kept(symbol)
             recent = [tick for tick in kept if tick.quote.timestamp >= since]
+            held = self._connection.hold(symbol)
             if kept and kept[0].quote.timestamp < since:
-                self._connection.hold(symbol)
-                self._connection.release(symbol, recent)
+                self._connection.release(symbol, held, recent)
             else:
-                self._connection.hold(symbol)
-                stored[symbol] = recent
+                stored[symbol] = held, recent
         if stored:
+            self._waiting += len(stored)
             task = asyncio.create_task(self._fill(stored, since), name="stream catch up")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _fill(self, recent: dict[str, list[Tick]], since: datetime) -> None:
-        for symbol, kept in recent.items():
-            older: list[Tick] = []
-            try:
-                async with asyncio.timeout(_READ_LIMIT_S):
-                    older = await self._older(symbol, since, kept)
-            except (TickloomError, TimeoutError) as error:
-                why = str(error) or "the database did not answer in time"
-                text = f"the stored quotes of {symbol} are not available: {why}"
-                logger.debug("{}", text)
-                self._connection.send(Failure(code=500, message=text, symbol=symbol))
-            self._connection.release(symbol, [*older, *kept])
+    async def _fill(self, recent: dict[str, tuple[Held, list[Tick]]], since: datetime) -> None:
+        async with self._reading:
+            for symbol, (held, kept) in recent.items():
+                # One after the other: a client that reads nothing costs one symbol's past.
+                await self._connection.past_taken()
+                older: list[Tick] = []
+                if self._connection.is_holding(symbol, held):
+                    older = await self._older_or_none(symbol, since, kept, held)
+                self._waiting -= 1
+                self._connection.release(symbol, held, [*older, *kept])
 
-    async def _older(self, symbol: str, since: datetime, kept: list[Tick]) -> list[Tick]:
+    async def _older_or_none(
+        self, symbol: str, since: datetime, kept: list[Tick], held: Held
+    ) -> list[Tick]:
+        try:
+            async with asyncio.timeout(_READ_LIMIT_S):
+                return await self._older(symbol, since, kept, held)
+        except (TickloomError, TimeoutError) as error:
+            why = str(error) or "the database did not answer in time"
+            text = f"the stored quotes of {symbol} are not available: {why}"
+            logger.debug("{}", text)
+            self._connection.send(Failure(code=500, message=text, symbol=symbol))
+            return []
+
+    async def _older(
+        self, symbol: str, since: datetime, kept: list[Tick], held: Held
+    ) -> list[Tick]:
         rows = await self._read(symbol, since, MOST_STORED + 1)
         if len(rows) > MOST_STORED:
             text = f"more than {MOST_STORED} quotes of {symbol} are stored since then"
             advice = "Ask for less, or for history over REST."
             self._connection.send(Failure(code=400, message=f"{text}. {advice}", symbol=symbol))
             return []
-        live = kept[0] if kept else self._connection.first_held(symbol)
+        if not self._connection.is_holding(symbol, held):
+            return []
+        live = kept[0] if kept else next(iter(held.items), None)
         # Where nothing was published before, all of this epoch came since, and waits already.
         first = (live.epoch, live.sequence) if live else (self._hub.epoch_of(symbol), 1)
         return [

@@ -12,7 +12,7 @@ from tickloom.stream.backlog import Backlog, Waiting
 from tickloom.stream.item import Item, WireFormat
 from tickloom.stream.outlet import Joiner, Outlet
 from tickloom.stream.pace import Pace
-from tickloom.stream.protocol import Gap
+from tickloom.stream.protocol import Gap, ResumePoint
 from tickloom.stream.tick import Tick
 from tickloom.stream.wanted import Wanted
 
@@ -20,10 +20,11 @@ Message: TypeAlias = tuple[bytes, int | None]
 """An encoded message, and the position of its newest item; ``None`` = it has none."""
 
 _MAX_CONTROLS = 64
+_MAX_CONTROL_BYTES = 262_144
 _MAX_HELD = 10_000
 
 
-class _Held:
+class Held:
     """What came of a symbol while its past is on the way; the oldest leave first."""
 
     __slots__ = ("items", "lost")
@@ -33,6 +34,7 @@ class _Held:
         self.lost = 0
 
     def put(self, item: Tick) -> None:
+        """Keep the newest tick."""
         self.items.append(item)
         if len(self.items) > _MAX_HELD:
             self.items.popleft()
@@ -55,7 +57,7 @@ class Connection:
 
     __slots__ = (
         "_backlog", "_batch", "_clock", "_controls", "_direct", "_held", "_is_plain", "_outlet",
-        "_pace", "_taken", "_wake", "_wanted", "delivered", "form", "pending", "user",
+        "_pace", "_taken", "_unknown", "_wake", "_wanted", "delivered", "form", "pending", "user",
     )  # fmt: skip
 
     def __init__(
@@ -77,10 +79,12 @@ class Connection:
         # True while items need nothing but to be written.
         self._direct = False
         self._pace: Pace | None = None
-        self._held: dict[str, _Held] = {}
+        self._held: dict[str, Held] = {}
+        # Where the client was in symbols of which nothing has come yet.
+        self._unknown: dict[str, ResumePoint] = {}
         self._outlet: Outlet | None = None
         self._backlog = Backlog(form, max_bytes)
-        self._controls: deque[bytes] = deque()
+        self._controls: list[bytes] = []
         # Made by those who wait: most connections have an outlet and nobody ever does.
         self._wake: asyncio.Event | None = None
         self._taken: asyncio.Event | None = None
@@ -118,8 +122,26 @@ class Connection:
 
     def changed(self) -> None:
         """Take note that the wishes changed."""
-        self._is_plain = not self._batch and not self._held and self._wanted.is_plain
+        self._is_plain = (
+            not self._batch and not self._held and not self._unknown and self._wanted.is_plain
+        )
         self._settle()
+
+    def end_waiting(self) -> None:
+        """Send what was held back for an interval that is no longer asked for.
+
+        To be called when the wishes were changed: what goes out from then on must not overtake it.
+        """
+        if self._pace is not None:
+            for waiting in self._pace.keep(self._interval_of):
+                self._backlog.put(*waiting)
+            self._release()
+
+    def resume_unknown(self, symbol: str, point: ResumePoint) -> None:
+        """Tell what is missing with the next tick of a symbol, of which nothing is known yet."""
+        self._absorb()
+        self._unknown[symbol] = point
+        self.changed()
 
     def _settle(self) -> None:
         self._direct = (
@@ -140,28 +162,30 @@ class Connection:
         self._backlog.replay(items)
         self._release()
 
-    def hold(self, symbol: str) -> None:
+    def hold(self, symbol: str) -> Held:
         """Keep what comes of a symbol until :meth:`release`; what waits of it is forgotten."""
         self._absorb()
-        self._backlog.forget(lambda other: other != symbol)
-        self._held[symbol] = _Held()
+        self._backlog.forget_key(symbol)
+        self._unknown.pop(symbol, None)
+        if self._pace is not None:
+            self._pace.overtake(symbol)
+        held = self._held[symbol] = Held()
         self.changed()
+        return held
 
-    def first_held(self, symbol: str) -> Tick | None:
-        """Return the oldest tick that is kept back of a symbol, ``None`` where there is none."""
+    def is_holding(self, symbol: str, held: Held) -> bool:
+        """True until :meth:`release`, or until it is held anew or no longer wanted."""
         self._absorb()
-        held = self._held.get(symbol)
-        return held.items[0] if held is not None and held.items else None
+        return self._held.get(symbol) is held
 
-    def release(self, symbol: str, past: Sequence[Item]) -> None:
-        """Send ``past`` and then what was kept of a symbol.
+    def release(self, symbol: str, held: Held, past: Sequence[Item]) -> None:
+        """Send ``past`` and then what was kept of a symbol; nothing where that is no longer so.
 
         Where more came than is kept, the oldest of it are missing, and told.
         """
-        self._absorb()
-        held = self._held.pop(symbol, None)
-        if held is None:
+        if not self.is_holding(symbol, held):
             return
+        del self._held[symbol]
         self._backlog.replay(past)
         if held.lost:
             self._backlog.tell(held.items[0].gap_before(held.lost), symbol)
@@ -176,16 +200,26 @@ class Connection:
         Their number is bounded by what the client asks: it is not read from while it is behind.
         """
         self._controls.append(self.form.encoded(message))
-        if self._taken is not None and len(self._controls) > _MAX_CONTROLS:
-            self._taken.clear()
         self._release()
 
     async def caught_up(self) -> None:
         """Wait while more answers wait for the client than one that reads would let pile up."""
-        if len(self._controls) > _MAX_CONTROLS:
-            if self._taken is None:
-                self._taken = asyncio.Event()
-            await self._taken.wait()
+        while (
+            len(self._controls) > _MAX_CONTROLS
+            or sum(map(len, self._controls)) > _MAX_CONTROL_BYTES
+        ):
+            await self._next_take()
+
+    async def past_taken(self) -> None:
+        """Wait until the client has taken what was replayed."""
+        while self._backlog.has_past:
+            await self._next_take()
+
+    async def _next_take(self) -> None:
+        if self._taken is None:
+            self._taken = asyncio.Event()
+        self._taken.clear()
+        await self._taken.wait()
 
     def flush(self, joiner: Joiner, items: Sequence[Item] = ()) -> None:
         """Send what is pending and then ``items``; never waits and never fails.
@@ -219,6 +253,9 @@ class Connection:
         self.pending[:] = [item for item in self.pending if self.wants(item.symbol)]
         self._backlog.forget(self.wants)
         self._held = {symbol: held for symbol, held in self._held.items() if self.wants(symbol)}
+        self._unknown = {one: point for one, point in self._unknown.items() if self.wants(one)}
+        self.end_waiting()
+        self.changed()
 
     def close(self) -> None:
         """Let go of all that waits; calling it twice is allowed."""
@@ -272,6 +309,8 @@ class Connection:
         if item.symbol in self._held and isinstance(item, Tick):
             self._held[item.symbol].put(item)
             return
+        if item.key in self._unknown and isinstance(item, Tick) and not self._has_news(item):
+            return
         wish = self._wanted.wish_for(item.symbol)
         waiting: Waiting | None = (item, 0)
         if wish is not None and wish.interval_s and item.is_conflatable:
@@ -283,6 +322,18 @@ class Connection:
             waiting = (item, self._pace.overtake(item.key))
         if waiting is not None:
             self._backlog.put(*waiting)
+
+    def _has_news(self, tick: Tick) -> bool:
+        point = self._unknown[tick.symbol]
+        seen = point.sequence if point.epoch == tick.epoch else 0
+        if tick.sequence <= seen:
+            return False
+        del self._unknown[tick.symbol]
+        self.changed()
+        missing = tick.sequence - 1 - seen - tick.missing
+        if missing > 0:
+            self._backlog.tell(tick.gap_before(missing), tick.key)
+        return True
 
     def _pace_is_due(self) -> None:
         assert self._pace is not None  # noqa: S101 - it calls this

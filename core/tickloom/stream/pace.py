@@ -44,6 +44,21 @@ class Pace:
         held = self._held.pop(key, None)
         return _left_out(held)
 
+    def keep(self, interval_of: Callable[[str], float | None]) -> list[Waiting]:
+        """Forget what is no longer wanted, and return what no longer has to wait.
+
+        Args:
+            interval_of: Of a symbol; ``None`` where it is not wanted.
+        """
+        found = []
+        for key, waiting in list(self._held.items()):
+            interval_s = interval_of(waiting[0].symbol)
+            if not interval_s:
+                del self._held[key]
+            if interval_s == 0:
+                found.append(waiting)
+        return found
+
     def take(self, interval_of: Callable[[str], float | None]) -> list[Waiting]:
         """Return what is due now.
 

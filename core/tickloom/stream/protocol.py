@@ -18,10 +18,16 @@ StatusState = Literal["live", "stale", "down", "closed"]
 BarState = Literal["forming", "closed", "corrected"]
 
 
+# MessagePack carries no larger number back.
+_MOST_ID = 2**63 - 1
+Identity = str | Annotated[int, Meta(ge=-_MOST_ID, le=_MOST_ID)] | None
+"""What a client calls a message, so that it knows the answer; ``None`` = nothing."""
+
+
 class ResumePoint(Struct, frozen=True, kw_only=True):
     """The last message of a symbol that a client has seen."""
 
-    epoch: str
+    epoch: Annotated[str, Meta(max_length=64)]
     sequence: int
 
 
@@ -39,7 +45,7 @@ class Subscribe(Struct, frozen=True, kw_only=True, tag_field="type", tag="subscr
     """
 
     symbols: list[Any]
-    id: str | int | None = None
+    id: Identity = None
     snapshot: bool = True
     resume: dict[str, ResumePoint] = {}
     interval_ms: int | None = None
@@ -53,13 +59,13 @@ class Unsubscribe(Struct, frozen=True, kw_only=True, tag_field="type", tag="unsu
     """A client removes symbols or patterns; without ``symbols`` all of them."""
 
     symbols: list[Any] | None = None
-    id: str | int | None = None
+    id: Identity = None
 
 
 class Ping(Struct, frozen=True, kw_only=True, tag_field="type", tag="ping"):
     """A client asks whether the server is there."""
 
-    id: str | int | None = None
+    id: Identity = None
 
 
 ClientMessage = Auth | Subscribe | Unsubscribe | Ping
@@ -97,7 +103,7 @@ class Subscribed(
     """
 
     symbols: list[str]
-    id: str | int | None = None
+    id: Identity = None
     recovered: dict[str, bool] = {}
     rejected: list[Rejected] = []
     renamed: dict[str, str] = {}
@@ -197,7 +203,7 @@ class Gap(Struct, frozen=True, kw_only=True, tag_field="type", tag="gap", omit_d
 class Pong(Struct, frozen=True, kw_only=True, tag_field="type", tag="pong", omit_defaults=True):
     """The answer to ``ping``."""
 
-    id: str | int | None = None
+    id: Identity = None
 
 
 class Authenticated(Struct, frozen=True, kw_only=True, tag_field="type", tag="authenticated"):
@@ -211,7 +217,7 @@ class Failure(Struct, frozen=True, kw_only=True, tag_field="type", tag="error", 
 
     code: int
     message: str
-    id: str | int | None = None
+    id: Identity = None
     symbol: str | None = None
 
 
@@ -260,7 +266,8 @@ def message_id(data: str | bytes, max_bytes: int) -> str | int | None:
     except InvalidMessage:
         return None
     found = raw.get("id") if isinstance(raw, dict) else None
-    return found if isinstance(found, str | int) else None
+    is_usable = isinstance(found, str) or (isinstance(found, int) and abs(found) <= _MOST_ID)
+    return found if is_usable else None
 
 
 def _parse(data: str | bytes) -> Any:

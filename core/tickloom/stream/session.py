@@ -19,7 +19,7 @@ from tickloom.errors import (
 )
 from tickloom.model import is_glob, matches, parse_glob
 from tickloom.stream.bar import BAR_CHANNELS
-from tickloom.stream.catchup import MOST_SYMBOLS, CatchUp
+from tickloom.stream.catchup import CatchUp
 from tickloom.stream.connection import Connection
 from tickloom.stream.hub import Hub
 from tickloom.stream.protocol import (
@@ -115,6 +115,8 @@ class Session:
         pasts = []
         for symbol in self._symbols_of(patterns):
             missed = self._hub.missed_after(symbol, position)
+            if missed and missed[0].missing:
+                self._connection.send(missed[0].gap_before(missed[0].missing))
             point = ResumePoint(epoch=epoch, sequence=0)
             pasts.append(Past(symbol, missed, self._hub.newest(symbol), point))
         self._bring(pasts)
@@ -147,6 +149,10 @@ class Session:
                     id=message_id(data, self._rules.max_message_bytes),
                 )
             )
+        except RecursionError:
+            # It could be read, but not shown: each of these has its own depth.
+            failure = Failure(code=400, message="the message cannot be used: it is nested too deep")
+            self._connection.send(failure)
         return True
 
     def _over_rate(self) -> bool:
@@ -216,6 +222,7 @@ class Session:
                 rejected.append(_rejected(raw, error))
         if message.batch is not None:
             connection.set_batch(batch=message.batch)
+        connection.end_waiting()
         resume = {symbol.upper(): point for symbol, point in message.resume.items()}
         past = [self._past_of(symbol, resume.get(symbol)) for symbol in self._symbols_of(added)]
         recovered = {one.symbol: one.is_whole for one in past if one.symbol in resume}
@@ -259,6 +266,8 @@ class Session:
                 if gap is not None:
                     connection.send(gap)
                 items.append(past.newest)
+            elif past.point is not None:
+                connection.resume_unknown(past.symbol, past.point)
         # In the order in which they were published, so that a position says what was seen before.
         items.sort(key=lambda tick: tick.position)
         connection.replay(items)
@@ -266,13 +275,6 @@ class Session:
     def _bring_stored(self, symbols: list[str], since: datetime) -> None:
         if self._rules.read_past is None:
             raise InvalidMessage("this server stores nothing, so since cannot be used")
-        if len(symbols) > MOST_SYMBOLS:
-            raise TooManySymbols(
-                "since was asked for too many symbols at once",
-                found=verbatim(f"{len(symbols)} symbols"),
-                expected=f"at most {MOST_SYMBOLS}",
-                fix="Subscribe to some of them later.",
-            )
         if self._catch_up is None:
             self._catch_up = CatchUp(self._hub, self._connection, self._rules.read_past)
         self._catch_up.begin(symbols, since)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+
 from msgspec import Struct
 
 from tickloom.errors import InvalidMessage
@@ -34,6 +36,15 @@ def check_options(message: Subscribe) -> None:
         raise InvalidMessage(
             "interval_ms cannot be used", found=interval, expected=f"0 to {_LONGEST_MS}"
         )
+    if message.since is not None:
+        try:
+            message.since.astimezone(UTC)
+        except OverflowError:
+            raise InvalidMessage(
+                "since cannot be used",
+                found=message.since.isoformat(),
+                expected="a time that exists in UTC",
+            ) from None
     for field in message.fields or ():
         if field not in _FIELDS:
             raise InvalidMessage(

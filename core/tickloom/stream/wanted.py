@@ -40,20 +40,23 @@ class Wanted(dict[str, Wish]):
     that was named first.
     """
 
-    __slots__ = ("_found",)
+    __slots__ = ("_found", "_special")
 
     def __init__(self) -> None:
         super().__init__()
+        self._special = 0
         self._found: dict[str, Wish | None] = {}
 
     def put(self, pattern: str, wish: Wish) -> None:
         """Add a symbol or pattern, or change its wish."""
+        before = self.get(pattern, PLAIN)
+        self._special += before.is_plain - wish.is_plain
         self[pattern] = wish
         self._found.clear()
 
     def drop(self, pattern: str) -> None:
         """Remove a symbol or pattern."""
-        del self[pattern]
+        self._special -= not self.pop(pattern).is_plain
         self._found.clear()
 
     def wish_for(self, symbol: str) -> Wish | None:
@@ -75,7 +78,7 @@ class Wanted(dict[str, Wish]):
     @property
     def is_plain(self) -> bool:
         """True where no wish is special."""
-        return all(wish.is_plain for wish in self.values())
+        return not self._special
 
 
 def _fits(symbol: str, pattern: str) -> bool:
