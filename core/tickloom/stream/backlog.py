@@ -63,7 +63,8 @@ class Backlog:
 
         They go out before everything else.
         """
-        self._past = deque((*self._past, *items))
+        past = (*self._past, *items)
+        self._past = deque(past) if past else ()
 
     def tell(self, gap: Gap, key: str) -> None:
         """Tell a hole before the next item of a key that is not of the past."""
@@ -79,6 +80,7 @@ class Backlog:
         if not (self._items or self._newest or self._past):
             found.extend(self._gaps.values())
             self._gaps.clear()
+            self._items = self._past = ()
         return found
 
     def _next(self) -> tuple[Waiting] | tuple[Gap, Waiting] | None:
