@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import permutations
 from typing import Any
 
 from hypothesis import given
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from scripted import make_quote
 from tickloom.clock import FakeClock
-from tickloom.stream import Demand, Hub, Ring
+from tickloom.stream import Demand, Hub, Ring, WireFormat
 
 
 def make_hub(clock: FakeClock | None = None, **limits: Any) -> Hub:
@@ -113,3 +114,17 @@ def test_whatever_is_given_is_exactly_what_was_missed(
 def publish_without_loop(hub: Hub, symbol: str) -> None:
     # Nobody is subscribed, so nothing waits for a turn of an event loop.
     hub.publish(hub.number(make_quote(symbol)))
+
+
+async def test_clients_that_each_want_other_fields_make_no_tick_larger_than_a_few() -> None:
+    hub = make_hub()
+    publish(hub)
+    tick = hub.newest("AAPL")
+    assert tick is not None
+    names = ["current_price", "provider", "timestamp", "received_at", "symbol"]
+    orders = list(permutations(names))
+    messages = [tick.encoded(WireFormat.JSON, fields=order) for order in orders]
+
+    assert len(set(messages)) == len(orders)
+    assert tick._others is not None
+    assert len(tick._others) < 10

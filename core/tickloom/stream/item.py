@@ -11,6 +11,8 @@ from tickloom.model import encode_json, encode_msgpack
 from tickloom.stream.frames import BINARY, TEXT, frame_of
 from tickloom.stream.protocol import Gap
 
+_MOST_FORMS = 6
+
 
 class WireFormat(StrEnum):
     """How a connection wants its messages."""
@@ -89,13 +91,16 @@ class Item:
     def encoded(
         self, form: WireFormat, skipped: int = 0, fields: tuple[str, ...] | None = None
     ) -> bytes:
-        """Return the message in ``form``; the same bytes for everybody."""
+        """Return the message in ``form``; the same bytes for those who read the common forms."""
         if self._others is None:
             self._others = {}
         which = (form, skipped, fields)
         found = self._others.get(which)
         if found is None:
-            found = self._others[which] = form.encoded(self.message(skipped, fields))
+            found = form.encoded(self.message(skipped, fields))
+            # The ring keeps items; each client may choose other fields in another order.
+            if len(self._others) < _MOST_FORMS:
+                self._others[which] = found
         return found
 
     def frame(self, form: WireFormat) -> bytes:
