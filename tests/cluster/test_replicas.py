@@ -137,6 +137,36 @@ async def test_a_symbol_that_comes_back_to_its_first_owner_counts_anew(fleet: Fl
     assert [one["sequence"] for one in (*middle, *last)] == [1, 2, 1]
 
 
+async def test_an_owner_that_comes_back_after_its_lease_counts_anew(fleet: Fleet) -> None:
+    for _ in range(3):
+        await fleet.add()
+    owner = fleet.owner_of(SYMBOLS[0])
+    watcher = fleet.other_than(owner)
+    theirs, ours = watcher.client(SYMBOLS[0]), owner.client(SYMBOLS[0])
+    owner.publish(SYMBOLS[0])
+    owner.publish(SYMBOLS[0])
+    await heard(theirs, 2)
+    # As if its process had been stopped: it does not beat, and notices nothing.
+    task = owner.manager.cluster.replicas._task
+    assert task is not None
+    task.cancel()
+    await until(lambda: owner.name not in watcher.members)
+    await until(lambda: sum(one.owns(SYMBOLS[0]) for one in fleet.replicas) == 2)
+    heir = next(one for one in fleet.replicas if one is not owner and one.owns(SYMBOLS[0]))
+    heir.publish(SYMBOLS[0])
+    meanwhile = heir.hub.epoch_of(SYMBOLS[0])
+    owner.publish(SYMBOLS[0])
+    owner.manager.cluster.replicas.start()
+    await fleet.settled()
+    await asyncio.sleep(0.2)
+    owner.publish(SYMBOLS[0])
+    again = owner.hub.epoch_of(SYMBOLS[0])
+
+    assert again != owner.name
+    assert ticks(await heard(theirs, 2)) == [(meanwhile, 1), (again, 1)]
+    assert ticks(await heard(ours, 4)) == [*((owner.name, n) for n in (1, 2, 3)), (again, 1)]
+
+
 async def test_a_quote_that_is_asked_for_elsewhere_goes_through_its_owner(fleet: Fleet) -> None:
     for _ in range(2):
         await fleet.add()

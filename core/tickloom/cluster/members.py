@@ -11,12 +11,12 @@ from redis.asyncio import Redis
 from tickloom.cluster.wishes import Wishes
 
 _MS = 1_000
-# Renews a lease, removes those that ran out, and returns who lives, each with the version of its
-# wishes.
+# Renews a lease, removes those that ran out, and returns whether this one had gone and who lives,
+# each with the version of its wishes.
 _BEAT = """
 local now = redis.call('TIME')
 local ms = now[1] * 1000 + math.floor(now[2] / 1000)
-redis.call('ZADD', KEYS[1], ms + ARGV[2], ARGV[1])
+local is_new = redis.call('ZADD', KEYS[1], ms + ARGV[2], ARGV[1])
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[3])
 for _, dead in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ms)) do
   redis.call('ZREM', KEYS[1], dead)
@@ -24,7 +24,7 @@ for _, dead in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ms)) do
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[2] * 10)
 redis.call('PEXPIRE', KEYS[2], ARGV[2] * 10)
-local found = {}
+local found = {is_new}
 for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   found[#found + 1] = member
   found[#found + 1] = redis.call('HGET', KEYS[2], member) or ''
@@ -52,18 +52,22 @@ class Members:
         self._lease_ms = int(lease_s * _MS)
         self._beat = client.register_script(_BEAT)
 
-    async def renew(self, version: str) -> dict[str, str]:
-        """Renew the lease of this replica and return all that live, with their versions.
+    async def renew(self, version: str) -> tuple[bool, dict[str, str]]:
+        """Renew the lease of this replica.
+
+        Returns:
+            Whether there was none, so that the others took this replica for dead; and all that
+            live, with their versions.
 
         Args:
             version: Changes whenever the wishes of this replica do.
         """
-        answer = await self._beat(
+        is_new, *answer = await self._beat(
             keys=[self._prefix, f"{self._prefix}:versions"],
             args=[self._me, self._lease_ms, version],
         )
         texts = [one.decode() if isinstance(one, bytes) else str(one) for one in answer]
-        return dict(zip(texts[::2], texts[1::2], strict=True))
+        return bool(is_new), dict(zip(texts[::2], texts[1::2], strict=True))
 
     async def keep_wishes(self, wishes: Wishes, *, changed: bool) -> None:
         """Let the others read what the clients of this replica want."""

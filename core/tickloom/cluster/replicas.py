@@ -35,6 +35,7 @@ class Replicas:
         wishes: What our own clients want, asked before every beat.
         changed: Told the views before and after each change of the living or of their wishes.
         told: Called once others can read that our wishes changed.
+        lapsed: Called when this replica is back after the others took it for dead.
         clock: For the beats.
     """
 
@@ -46,6 +47,7 @@ class Replicas:
         wishes: Callable[[], Wishes],
         changed: Callable[[View, View], None],
         told: Callable[[], None],
+        lapsed: Callable[[], None],
         clock: Clock,
     ) -> None:
         self._members = members
@@ -53,6 +55,8 @@ class Replicas:
         self._wishes = wishes
         self._changed = changed
         self._tell = told
+        self._lapsed = lapsed
+        self._has_joined = False
         self._clock = clock
         self._versions = itertools.count(1)
         self._version = ""
@@ -123,7 +127,8 @@ class Replicas:
         await members.keep_wishes(wishes, changed=changed)
         self._told = wishes
         began_s = self._clock.monotonic()
-        living = await members.renew(self._version)
+        is_new, living = await members.renew(self._version)
+        has_lapsed, self._has_joined = is_new and self._has_joined, True
         known = {}
         for member, version in living.items():
             if member == self.view.me:
@@ -139,6 +144,9 @@ class Replicas:
             self.is_alone = False
             logger.info("this is replica {} of {}", self.view.me, len(known) + 1)
         self._settle(known)
+        if has_lapsed:
+            # It was paused, for example, and knows of nothing; others had its symbols meanwhile.
+            self._lapsed()
 
     def _failed(self, error: Exception) -> None:
         self.last_error = scrub(error)

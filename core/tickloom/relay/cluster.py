@@ -57,7 +57,14 @@ class Cluster:
         lease_s = settings.cluster.lease_s * _LEASE_SHARE
         members = Members(client, redis.prefix, me, lease_s) if client is not None else None
         self.replicas = Replicas(
-            members, me, lease_s, self._wishes, self._moved, self._tell_wishes, clock
+            members,
+            me,
+            lease_s,
+            self._wishes,
+            self._moved,
+            self._tell_wishes,
+            self._count_anew,
+            clock,
         )
         self.wanted = SharedDemand(demand, self.replicas)
         if client is None:
@@ -112,6 +119,10 @@ class Cluster:
     def _tell_wishes(self) -> None:
         if self.relay is not None:
             self.relay.tell_wishes()
+
+    def _count_anew(self) -> None:
+        if self.relay is not None:
+            self.relay.count_anew()
 
     def _receive(self, data: bytes) -> None:
         if self.relay is not None:

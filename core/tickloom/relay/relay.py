@@ -177,6 +177,12 @@ class Relay:
         for owner, symbols in gained.items():
             self._ask(owner, symbols)
 
+    def count_anew(self) -> None:
+        """Count all that is ours under other epochs: the others had it meanwhile."""
+        for symbol in list(self._hub.symbols()):
+            if self._replicas.owns(symbol):
+                self._hub.renew(symbol)
+
     def _ask(self, owner: str, symbols: Collection[str] | None = None) -> None:
         if owner == self._me:
             return
@@ -239,12 +245,19 @@ class Relay:
             newest = self._hub.newest(symbol)
             if newest is None or not self._replicas.owns(symbol):
                 continue
+            if epoch != newest.epoch and epoch and self._is_outdated(newest):
+                # It is older than what the other has seen of who had the symbol meanwhile.
+                continue
             missed = self._hub.missed(symbol, epoch, sequence)
             ticks = [newest] if missed is None else missed
             found += [tick.encoded(WireFormat.JSON) for tick in ticks]
         for start in range(0, len(found), _TICKS_A_MESSAGE):
             answer = Answer(self._me, found[start : start + _TICKS_A_MESSAGE])
             self._outbox.put(answer, self._channel_of(ask.sender))
+
+    def _is_outdated(self, tick: Tick) -> bool:
+        is_ours = tick.epoch.partition(".")[0] == self._hub.epoch
+        return is_ours and tick.epoch != self._hub.epoch_of(tick.symbol)
 
     def _accept_offer(self, offer: Offer) -> None:
         try:
