@@ -41,6 +41,8 @@ class QuoteWriter:
     def __init__(self, backend: Backend, settings: DatabaseSettings, clock: Clock) -> None:
         self._backend = backend
         self._clock = clock
+        # Without a database nothing is queued, which would only be counted and forgotten.
+        self._stores = backend.name != "none"
         self._limit = settings.queue_rows
         self._batch_rows = settings.batch_rows
         self._batch_age_s = settings.batch_age_s
@@ -76,6 +78,8 @@ class QuoteWriter:
             quote: As published.
             epoch: The epoch that ``quote.sequence`` belongs to.
         """
+        if not self._stores:
+            return
         queue = self._queue
         if len(queue) >= self._limit or self._closing.is_set():
             self._drop()

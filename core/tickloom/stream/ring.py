@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from itertools import islice
 
 from tickloom.clock import Clock
 from tickloom.stream.tick import Tick
@@ -27,7 +28,8 @@ class Ring:
         self._most = max(1, max_bytes // _TICK_BYTES)
         self._age_s = age_s
         # Every tick in the order of all, by symbol; those that left early are counted in _gone.
-        self._order: deque[tuple[float, str]] = deque()
+        self._times_s: deque[float] = deque()
+        self._order: deque[str] = deque()
         self._ticks: dict[str, deque[Tick]] = {}
         self._gone: Counter[str] = Counter()
         self._lost: dict[str, int] = {}
@@ -46,13 +48,13 @@ class Ring:
             self._lost[tick.symbol] = ticks[-1].position
             ticks.clear()
         ticks.append(tick)
-        self._order.append((now_s, tick.symbol))
+        times_s, oldest_s = self._times_s, now_s - self._age_s
+        times_s.append(now_s)
+        self._order.append(tick.symbol)
         if len(ticks) > self._count:
             self._gone[tick.symbol] += 1
             self._lose(ticks)
-        while self._order and (
-            len(self._order) > self._most or self._order[0][0] < now_s - self._age_s
-        ):
+        while times_s and (times_s[0] < oldest_s or len(times_s) > self._most):
             self._evict()
 
     def kept(self, symbol: str) -> list[Tick]:
@@ -67,7 +69,7 @@ class Ring:
         missing = ticks[-1].sequence - sequence
         if missing > len(ticks):
             return None
-        return [ticks[place] for place in range(len(ticks) - missing, len(ticks))]
+        return list(islice(ticks, len(ticks) - missing, None))
 
     def after(self, symbol: str, position: int) -> list[Tick] | None:
         """Return the ticks after a position; ``None`` where some of them are gone."""
@@ -80,13 +82,15 @@ class Ring:
         return [tick for tick in self._ticks.get(symbol, ()) if tick.position > position]
 
     def _evict(self) -> None:
-        _, symbol = self._order.popleft()
-        if self._gone[symbol]:
-            self._gone[symbol] -= 1
-        else:
+        self._times_s.popleft()
+        symbol = self._order.popleft()
+        gone = self._gone.get(symbol, 0)
+        if not gone:
             self._lose(self._ticks[symbol])
-        if not self._gone[symbol]:
+        elif gone == 1:
             del self._gone[symbol]
+        else:
+            self._gone[symbol] = gone - 1
 
     def _lose(self, ticks: deque[Tick]) -> None:
         tick = ticks.popleft()
