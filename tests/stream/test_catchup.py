@@ -34,6 +34,7 @@ from tickloom.stream import (
 from tickloom.stream.bar import BarItem
 from tickloom.stream.wanted import Wish
 
+PRICE = Decimal(1)
 BEGIN = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)
 
 
@@ -310,7 +311,7 @@ async def test_the_past_of_a_symbol_forgets_none_of_its_bars() -> None:
     room.hub.subscribe(room.connection, "AAPL", Wish(channels=bars))
     bar = LiveBar(
         symbol="AAPL", interval="1m", timestamp=BEGIN, state="closed", ticks=1, epoch="e1",
-        sequence=1, **dict.fromkeys(("open", "high", "low", "close"), Decimal(1)),
+        sequence=1, open=PRICE, high=PRICE, low=PRICE, close=PRICE,
     )  # fmt: skip
     room.hub.publish_item(BarItem(bar, "bars.1m"), "bars.1m")
     room.subscribe(-1, channels=["quotes", "bars.1m"])
@@ -362,3 +363,22 @@ async def test_since_is_not_asked_for_without_end_while_the_store_is_read() -> N
 
     assert [one["code"] for one in errors] == [405]
     room.session.close()
+
+
+async def test_a_late_quote_among_those_of_memory_is_not_left_out() -> None:
+    room = Room(ring_count=10)
+    for second in (0, 1, 5, 2, 6):
+        room.publish(second)
+    room.subscribe(4)
+
+    assert ticks(await room.heard()) == [3, 4, 5]
+
+
+async def test_who_wants_bars_alone_gets_no_quotes_of_the_past() -> None:
+    room = Room(ring_count=10)
+    room.publish(0)
+    room.publish(1)
+    room.subscribe(-1, channels=["bars.1m"])
+    room.answers.set()
+
+    assert ticks(await room.heard()) == []

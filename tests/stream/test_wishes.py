@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -53,6 +54,38 @@ async def test_what_waited_before_the_client_left_a_symbol_is_not_sent_again() -
     await client.clock.advance(2)
 
     assert heard(client.outlet) == [(1, 0), (3, 0)]
+
+
+async def test_a_late_timer_lets_nothing_be_overtaken() -> None:
+    client = Paced()
+    with patch.object(client.clock, "monotonic", return_value=client.clock.monotonic() + 5):
+        client.publish("A")
+    await client.clock.advance(6)
+
+    assert heard(client.outlet) == [(1, 0), (4, 2)]
+
+
+async def test_who_resumes_a_symbol_that_it_follows_gets_nothing_twice_of_what_waits() -> None:
+    client = Client()
+    client.session.handle('{"type":"subscribe","symbols":["A"],"interval_ms":1000}')
+    for _ in range(5):
+        client.publish("A")
+    point = {"epoch": "e1", "sequence": 1}
+    got = await client.ask({"type": "subscribe", "symbols": ["A"], "resume": {"A": point}})
+    await client.clock.advance(2)
+    client.publish("A")
+    got += await client.got()
+
+    assert [one["sequence"] for one in got if one["type"] == "market_data"] == [2, 3, 4, 5, 6]
+
+
+async def test_the_newest_bar_comes_with_the_first_subscription_alone() -> None:
+    brought: list[tuple[str, str]] = []
+    client = Client(bring_bar=lambda _, symbol, channel: brought.append((symbol, channel)))
+    for options in ({"channels": ["bars.1m"]}, {"channels": ["bars.1m", "bars.1s"]}, {}):
+        await client.ask({"type": "subscribe", "symbols": ["A"], **options})
+
+    assert brought == [("A", "bars.1m"), ("A", "bars.1s")]
 
 
 def relay(client: Client, sequence: int, epoch: str = "other") -> None:

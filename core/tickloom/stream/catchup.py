@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from itertools import dropwhile
 from typing import TypeAlias
 
 from loguru import logger
@@ -64,7 +65,8 @@ class CatchUp:
         stored: dict[str, tuple[Held, list[Tick]]] = {}
         for symbol in symbols:
             kept = self._hub.kept(symbol)
-            recent = [tick for tick in kept if tick.quote.timestamp >= since]
+            # Late ones among them have older times, but a number, too.
+            recent = list(dropwhile(lambda tick: tick.quote.timestamp < since, kept))
             held = self._connection.hold(symbol)
             if kept and kept[0].quote.timestamp < since:
                 self._connection.release(symbol, held, recent)

@@ -162,13 +162,17 @@ class Connection:
         self._backlog.replay(items)
         self._release()
 
-    def hold(self, symbol: str) -> Held:
-        """Keep what comes of a symbol until :meth:`release`; what waits of it is forgotten."""
+    def forget_quotes(self, symbol: str) -> None:
+        """Remove what waits of the quotes of a symbol, because its past is about to come."""
         self._absorb()
         self._backlog.forget_key(symbol)
         self._unknown.pop(symbol, None)
         if self._pace is not None:
             self._pace.overtake(symbol)
+
+    def hold(self, symbol: str) -> Held:
+        """Keep what comes of a symbol until :meth:`release`; what waits of it is forgotten."""
+        self.forget_quotes(symbol)
         held = self._held[symbol] = Held()
         self.changed()
         return held

@@ -32,7 +32,8 @@ class Pace:
         now_s = self._clock.monotonic()
         if self._next_s.get(item.key, 0.0) <= now_s:
             self._next_s[item.key] = now_s + interval_s
-            return item, 0
+            # The timer may be late; what it would bring is then overtaken.
+            return item, self.overtake(item.key)
         held = self._held.pop(item.key, None)
         self._held[item.key] = (item, _left_out(held))
         if self._timer is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -207,6 +207,11 @@ class Session:
         check_options(message)
         connection = self._connection
         followed = connection.patterns.followed()
+        charted = {
+            channel: connection.patterns.followed(channel)
+            for channel in message.channels or ()
+            if channel in BAR_CHANNELS
+        }
         rejected = []
         renamed: dict[str, str] = {}
         added: list[str] = []
@@ -230,7 +235,9 @@ class Session:
         for status in self._rules.troubles(added):
             connection.send(status)
         if message.since is not None:
-            self._bring_stored([one.symbol for one in past], message.since)
+            wanted = connection.patterns.followed()
+            symbols = [one.symbol for one in past if wanted(one.symbol)]
+            self._bring_stored(symbols, message.since)
         else:
             # What the client follows already comes in its order; the newest would overtake it.
             self._bring(
@@ -239,7 +246,7 @@ class Session:
                 if one.symbol in resume or (message.snapshot and not followed(one.symbol))
             )
         if message.snapshot:
-            self._bring_bars(past)
+            self._bring_bars(past, charted)
 
     def _past_of(self, symbol: str, point: ResumePoint | None) -> Past:
         hub = self._hub
@@ -259,6 +266,8 @@ class Session:
             wish = connection.patterns.wish_for(past.symbol)
             if wish is None or QUOTES not in wish.channels:
                 continue
+            if past.point is not None:
+                connection.forget_quotes(past.symbol)
             if past.missed is not None:
                 items += past.missed
             elif past.newest is not None:
@@ -279,14 +288,15 @@ class Session:
             self._catch_up = CatchUp(self._hub, self._connection, self._rules.read_past)
         self._catch_up.begin(symbols, since)
 
-    def _bring_bars(self, pasts: Iterable[Past]) -> None:
+    def _bring_bars(self, pasts: Iterable[Past], charted: dict[str, Callable[[str], bool]]) -> None:
         bring, patterns = self._rules.bring_bar, self._connection.patterns
         if bring is None:
             return
         for past in pasts:
             wish = patterns.wish_for(past.symbol)
-            for channel in sorted(wish.channels) if wish is not None else ():
-                if channel in BAR_CHANNELS:
+            for channel in sorted(charted):
+                is_wanted = wish is not None and channel in wish.channels
+                if is_wanted and not charted[channel](past.symbol):
                     bring(self._connection, past.symbol, channel)
 
     def _admit(self, raw: object) -> str:

@@ -69,9 +69,9 @@ class Wanted(dict[str, Wish]):
             self._found[symbol] = next(fitting, None)
         return self._found[symbol]
 
-    def followed(self) -> Callable[[str], bool]:
-        """Return what tells of a symbol whether its quotes are wanted as of now."""
-        patterns = {pattern for pattern, wish in self.items() if QUOTES in wish.channels}
+    def followed(self, channel: str = QUOTES) -> Callable[[str], bool]:
+        """Return what tells of a symbol whether a channel of it is wanted as of now."""
+        patterns = {pattern for pattern, wish in self.items() if channel in wish.channels}
         globs = [pattern for pattern in patterns if is_glob(pattern)]
         return lambda symbol: symbol in patterns or any(matches(symbol, glob) for glob in globs)
 
