@@ -6,12 +6,14 @@ import asyncio
 import json
 import time
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 import pytest
 
 from cluster.conftest import SYMBOLS, Fleet, until
 from plugged import serving
+from scripted import make_quote
 from tickloom.stream import Connection
 
 
@@ -165,6 +167,24 @@ async def test_an_owner_that_comes_back_after_its_lease_counts_anew(fleet: Fleet
     assert again != owner.name
     assert ticks(await heard(theirs, 2)) == [(meanwhile, 1), (again, 1)]
     assert ticks(await heard(ours, 4)) == [*((owner.name, n) for n in (1, 2, 3)), (again, 1)]
+
+
+async def test_the_begin_of_an_epoch_that_was_not_heard_is_filled(fleet: Fleet) -> None:
+    for _ in range(2):
+        await fleet.add()
+    owner = fleet.owner_of(SYMBOLS[0])
+    watcher = fleet.other_than(owner)
+    client = watcher.client(SYMBOLS[0])
+    watcher.hub.relay(make_quote(SYMBOLS[0], sequence=7), "older")
+    bus = watcher.manager.cluster._bus
+    assert bus is not None
+    with patch.object(bus, "_receive"):
+        for _ in range(3):
+            owner.publish(SYMBOLS[0])
+        await asyncio.sleep(0.2)
+
+    expected = [("older", 7), *((owner.name, number) for number in (1, 2, 3))]
+    assert ticks(await heard(client, 4)) == expected
 
 
 async def test_a_quote_that_is_asked_for_elsewhere_goes_through_its_owner(fleet: Fleet) -> None:

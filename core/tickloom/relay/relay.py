@@ -31,6 +31,7 @@ from tickloom.stream.protocol import MarketData
 
 _SYMBOLS_A_MESSAGE = 1_000
 _TICKS_A_MESSAGE = 500
+_MOST_NEW = 500
 _REFUSED_S = 60.0
 _MOST_REFUSED = 10_000
 _NEVER = ("", 0)
@@ -249,6 +250,9 @@ class Relay:
                 # It is older than what the other has seen of who had the symbol meanwhile.
                 continue
             missed = self._hub.missed(symbol, epoch, sequence)
+            if missed is None and epoch and newest.sequence <= _MOST_NEW:
+                # The other has not heard of the new epoch yet, which is young enough to tell whole.
+                missed = self._hub.missed(symbol, newest.epoch, 0)
             ticks = [newest] if missed is None else missed
             found += [tick.encoded(WireFormat.JSON) for tick in ticks]
         for start in range(0, len(found), _TICKS_A_MESSAGE):
