@@ -17,6 +17,7 @@ import sys
 from asyncio import AbstractEventLoop, Protocol, Task, TimerHandle, Transport
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import parse_qs
 
@@ -61,10 +62,15 @@ class Patience:
     by the ordinary way, such as Server-Sent Events, and for connections whose application is done.
     """
 
-    write_timeout_s = WRITE_TIMEOUT_S
     transport: Transport
     loop: AbstractEventLoop
     _stalled: TimerHandle | None = None
+
+    def __init__(
+        self, *args: Any, write_timeout_s: float = WRITE_TIMEOUT_S, **options: Any
+    ) -> None:
+        super().__init__(*args, **options)
+        self._write_timeout_s = write_timeout_s
 
     def pause_writing(self) -> None:
         """Begin to watch: the peer does not keep up."""
@@ -83,7 +89,7 @@ class Patience:
 
     def _watch(self) -> None:
         unsent = self.transport.get_write_buffer_size()
-        self._stalled = self.loop.call_later(self.write_timeout_s, self._judge, unsent)
+        self._stalled = self.loop.call_later(self._write_timeout_s, self._judge, unsent)
 
     def _judge(self, before: int) -> None:
         if self.transport.get_write_buffer_size() == before:
@@ -99,7 +105,8 @@ class Patience:
 
 def patient(kind: type[_Kind], limit_s: float) -> type[_Kind]:
     """Return a protocol that cuts off a peer which takes nothing for ``limit_s`` seconds."""
-    return type(kind.__name__, (kind,), {"write_timeout_s": limit_s})
+    # Uvicorn only calls it; a class made here could not go to the processes of its workers.
+    return cast("type[_Kind]", partial(kind, write_timeout_s=limit_s))
 
 
 class SocketOutlet:
