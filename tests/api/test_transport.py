@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
@@ -18,6 +18,7 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from plugged import manager_of, serving
 from scripted import EVERYTHING, ScriptedProvider, make_quote
 from tickloom.manager import MarketDataManager
+from tickloom.roles import Secret
 from tickloom.stream.transport import StreamProtocol
 
 SYMBOLS = [f"SIM.S{number}" for number in range(5)]
@@ -230,3 +231,20 @@ async def test_an_id_that_is_none_of_ours_is_as_good_as_none(last_id: str) -> No
         publish(manager)
         async with events(address, last_id) as stream:
             assert await stream.ticks(1) == [(SYMBOLS[0], 1)]
+
+
+async def test_readers_of_events_count_as_connections_of_their_own_user() -> None:
+    keys = {"bob": Secret("b" * 32), "eve": Secret("e" * 32)}
+    auth = {"mode": "keys", "keys": keys}
+    async with (
+        running(auth=auth, stream={"max_connections_per_user": 1}) as (_, address),
+        httpx.AsyncClient() as http,
+        AsyncExitStack() as streams,
+    ):
+        url = f"http://{address}/api/v1/market-data/stream/sse?symbols=SIM.*"
+        statuses = []
+        for user in ("b", "b", "e"):
+            asking = http.stream("GET", url, headers={"X-API-Key": user * 32})
+            statuses.append((await streams.enter_async_context(asking)).status_code)
+
+    assert statuses == [200, 400, 200]

@@ -103,8 +103,7 @@ class StreamServer:
 
     async def _serve(self, socket: WebSocket[Any, Any, Any], form: WireFormat) -> None:
         connection = self._connect(form)
-        user = self._ring.user_of_headers(socket.headers) if self._ring.required else None
-        session = Session(self._hub, connection, self._rules, user)
+        session = Session(self._hub, connection, self._rules, self._user_of(socket))
         extensions: dict[str, Any] = socket.scope.get("extensions") or {}
         outlet: Outlet | None = extensions.get(OUTLET)
         session.open()
@@ -180,25 +179,30 @@ class StreamServer:
             if not is_glob(pattern):
                 self._manager.router.candidates(pattern)
 
-    def events(self, patterns: list[str], address: str, last_id: str) -> AsyncIterator[bytes]:
+    def events(
+        self, patterns: list[str], client: ASGIConnection[Any, Any, Any, Any], last_id: str
+    ) -> AsyncIterator[bytes]:
         """Subscribe for Server-Sent Events and return the body.
 
         Args:
             patterns: Canonical.
-            address: The client's.
+            client: Who asks.
             last_id: The id of the last event that it has seen; empty = none.
 
         Raises:
-            TooManyConnections: The server is full.
+            TooManyConnections: The server, the client's address or its user is full.
         """
-        stack = ExitStack()
-        stack.enter_context(self._room.enter(address))
-        connection = self._connect(WireFormat.JSON)
-        session = Session(self._hub, connection, self._rules, user="")
-        session.open()
-        stack.callback(session.close)
-        session.subscribe_after(patterns, *read_event_id(last_id))
-        return self._events(connection, stack)
+        with ExitStack() as stack:
+            stack.enter_context(self._room.enter(_address_of(client)))
+            connection = self._connect(WireFormat.JSON)
+            session = Session(self._hub, connection, self._rules, self._user_of(client))
+            session.open()
+            stack.callback(session.close)
+            session.subscribe_after(patterns, *read_event_id(last_id))
+            return self._events(connection, stack.pop_all())
+
+    def _user_of(self, client: ASGIConnection[Any, Any, Any, Any]) -> str | None:
+        return self._ring.user_of_headers(client.headers) if self._ring.required else None
 
     async def _events(self, connection: Connection, stack: ExitStack) -> AsyncIterator[bytes]:
         closing = asyncio.create_task(self.closing.wait(), name="stream events end")
@@ -258,7 +262,7 @@ def event_routes(server: StreamServer) -> list[HTTPRouteHandler]:
         server.check_servable(patterns)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return Stream(
-            server.events(patterns, _address_of(request), last_event_id),
+            server.events(patterns, request, last_event_id),
             media_type="text/event-stream; charset=utf-8",
             headers=headers,
         )
