@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from barsamples import answer, bar, daily, query
 from tickloom.model import Interval
-from tickloom.store import BarBatch, open_backend
+from tickloom.store import BarBatch, migrate, open_backend
 from tickloom.store.partitions import partition_of, partitions_ahead
 
 if TYPE_CHECKING:
@@ -67,10 +67,8 @@ def test_this_year_and_the_next_this_month_and_two_more_are_made_ahead() -> None
 
 async def test_partitions_are_there_before_the_first_bar(postgres: Postgres) -> None:
     async with postgres() as schema:
-        backend = open_backend(schema.url)
-        await backend.open()
-        await backend.open()
-        await backend.aclose()
+        await migrate(schema.url)
+        await migrate(schema.url)
 
         ahead = {partition.name for partition in partitions_ahead(datetime.now(UTC))}
         assert set(await rows_of(schema)) == ahead | {"bars_days_other", "bars_intraday_other"}

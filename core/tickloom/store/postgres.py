@@ -76,8 +76,6 @@ class PostgresBackend:
                 command_timeout=_ANSWER_LIMIT_S,
                 init=_make_staging,
             )
-            async with self._pool.acquire(timeout=_CONNECT_LIMIT_S) as connection:
-                await partitions.make_ahead(connection)
         except Exception as error:
             raise explain_postgres(error, self._url) from error
 
