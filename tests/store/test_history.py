@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from barsamples import RECEIVED, answer, bar, daily
 from tickloom.clock import FakeClock
@@ -163,6 +164,18 @@ async def test_adjusted_prices_count_only_on_the_day_on_which_they_were_given(
     await noon.advance(86_400)
     assert await store.missing(ask(january(5, 9), **fields)) == [january(5, 9)]
     assert await store.missing(ask(january(12, 16))) == []
+
+
+async def test_so_do_bars_that_carry_an_adjusted_close(
+    store: HistoryStore, noon: FakeClock
+) -> None:
+    bars = tuple(replace(one, adjusted_close=Decimal("9.5")) for one in daily(date(2026, 1, 5), 5))
+    await store.put(of(january(5, 9), bars))
+
+    [range_] = (await store.get(ask(january(5, 9)))).ranges
+    assert range_.is_rewritten
+    await noon.advance(86_400)
+    assert await store.missing(ask(january(5, 9))) == [january(5, 9)]
 
 
 async def test_only_weeks_and_months_that_are_over_and_whole_are_kept(

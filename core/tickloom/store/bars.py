@@ -40,7 +40,8 @@ ACTION_KEY = ("symbol", "day", "kind", "provider", "number")
 ACTION_COLUMNS = (*ACTION_KEY, "ratio", "amount", "currency", "received_at")
 RANGE_COLUMNS = (
     *SERIES,
-    *("first_day", "last_day", "timeliness", "currency", "exchange", "received_at"),
+    *("first_day", "last_day", "timeliness", "currency", "exchange"),
+    *("is_rewritten", "received_at"),
 )
 
 _bar_values = attrgetter(*PRICES, *COUNTS)
@@ -107,6 +108,8 @@ class StoredRange(Struct, frozen=True, kw_only=True):
         timeliness: How fresh the provider's values were.
         currency: Of the prices; ``None`` = not stated.
         exchange: The venue as the provider names it; ``None`` = not stated.
+        is_rewritten: Some of its prices are adjusted, so that every later split or dividend makes
+            others of them: they are those of the day on which they were received.
     """
 
     days: Days
@@ -115,6 +118,7 @@ class StoredRange(Struct, frozen=True, kw_only=True):
     timeliness: Timeliness
     currency: str | None = None
     exchange: str | None = None
+    is_rewritten: bool = False
 
 
 class StoredAction(Struct, frozen=True):
@@ -231,13 +235,16 @@ def range_row(series: SeriesKey, stored: StoredRange) -> Row:
     return (
         *series,
         *(stored.days.first, stored.days.last, Timeliness(stored.timeliness).value),
-        *(stored.currency, stored.exchange, _utc(stored.received_at)),
+        *(stored.currency, stored.exchange, stored.is_rewritten, _utc(stored.received_at)),
     )
 
 
 def new_ranges(batch: BarBatch) -> list[StoredRange]:
     """Return the ranges that a batch completes."""
     history = batch.history
+    is_rewritten = history.adjustment != PriceAdjustment.NONE or any(
+        bar.adjusted_close is not None for bar in history.data_points
+    )
     return [
         StoredRange(
             days=days,
@@ -246,6 +253,7 @@ def new_ranges(batch: BarBatch) -> list[StoredRange]:
             timeliness=history.timeliness,
             currency=history.currency,
             exchange=history.exchange,
+            is_rewritten=is_rewritten,
         )
         for days in batch.complete
     ]

@@ -194,10 +194,12 @@ class HistoryStore:
         except StoreUnavailable:
             self._is_open = False
             raise
-        if request.adjustment is not PriceAdjustment.NONE:
-            # Every later split or dividend rewrites them, and may have come since.
-            today = self._today(request.symbol)
-            stored = [old for old in stored if day_of(request.symbol, old.received_at) == today]
+        today = self._today(request.symbol)
+        stored = [
+            old
+            for old in stored
+            if not old.is_rewritten or day_of(request.symbol, old.received_at) == today
+        ]
         return share_out(_asked(request), stored)
 
     def _missing(self, request: HistoryRequest, ranges: Iterable[StoredRange]) -> list[Days]:

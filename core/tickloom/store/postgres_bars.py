@@ -180,6 +180,7 @@ def _range(row: asyncpg.Record) -> StoredRange:
         timeliness=Timeliness(row["timeliness"]),
         currency=row["currency"],
         exchange=row["exchange"],
+        is_rewritten=row["is_rewritten"],
     )
 
 

@@ -67,8 +67,8 @@ _UPSERT_ACTIONS = (
 _INSERT_RANGE = _insert("history_ranges", RANGE_COLUMNS)
 _OF_SERIES = "symbol = ? AND interval = ? AND adjustment = ?"
 _RANGES = (
-    "SELECT first_day, last_day, provider, received_at, timeliness, currency, exchange "  # noqa: S608 - own names
-    f"FROM history_ranges WHERE {_OF_SERIES} ORDER BY provider, first_day"
+    "SELECT first_day, last_day, provider, received_at, timeliness, currency, exchange, "  # noqa: S608 - own names
+    f"is_rewritten FROM history_ranges WHERE {_OF_SERIES} ORDER BY provider, first_day"
 )
 _READ = (
     f"SELECT provider, timestamp, {', '.join((*PRICES, 'volume', 'trade_count'))} FROM bars "  # noqa: S608 - own names
@@ -147,6 +147,7 @@ def read_ranges(
             timeliness=Timeliness(timeliness),
             currency=currency,
             exchange=exchange,
+            is_rewritten=bool(is_rewritten),
         )
         for (
             first,
@@ -156,6 +157,7 @@ def read_ranges(
             timeliness,
             currency,
             exchange,
+            is_rewritten,
         ) in connection.execute(_RANGES, key)
     ]
 

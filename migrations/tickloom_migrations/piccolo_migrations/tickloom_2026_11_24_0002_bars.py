@@ -99,6 +99,8 @@ CREATE TABLE history_ranges ("""
     timeliness VARCHAR(16) NOT NULL,
     currency VARCHAR(10) CHECK (length(currency) <= 10),
     exchange TEXT,
+    -- Prices in it are adjusted, so that every later split or dividend makes others of them.
+    is_rewritten {flag} NOT NULL,
     received_at {time} NOT NULL,
     created_at {time} NOT NULL DEFAULT {now},
     PRIMARY KEY (symbol, interval, adjustment, provider, first_day)
