@@ -104,6 +104,11 @@ class HistoryStore:
         self._rejected = 0
         self._warned_s = -_WARNING_INTERVAL_S
 
+    @property
+    def keeps(self) -> bool:
+        """False where there is no database."""
+        return self._backend.name != "none"
+
     async def missing(self, request: HistoryRequest) -> list[Days]:
         """Return the days that must be asked of a provider, in order; empty = all is stored.
 

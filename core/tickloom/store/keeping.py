@@ -112,7 +112,14 @@ def _complete(
         last = max(last, asked_days(answer.interval, newest, newest).last)
     while last < over.last and not is_session(symbol, last + _DAY):
         last += _DAY
-    return () if last < over.first else (Days(over.first, min(last, over.last)),)
+    first = over.first
+    if answer.interval.is_intraday:
+        # Providers keep minutes for some time only: what lies before the first bar may be cut off.
+        first = day_of(symbol, min(bar.timestamp for bar in bars)) if bars else last + _DAY
+        while over.first < first <= last and not is_session(symbol, first - _DAY):
+            first -= _DAY
+    last = min(last, over.last)
+    return () if last < first else (Days(first, last),)
 
 
 def cut(batches: Sequence[BarBatch], most: int) -> Iterator[list[BarBatch]]:
