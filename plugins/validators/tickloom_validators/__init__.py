@@ -6,13 +6,16 @@ from collections.abc import Sequence
 
 from tickloom.clock import Clock
 from tickloom.hookspecs import hookimpl
-from tickloom.roles import PluginSettings, Validator
+from tickloom.roles import PluginSettings, SeriesValidator, Validator
 from tickloom_validators.jump import SpikeValidator, SplitValidator, UnitValidator
 from tickloom_validators.level import LevelBook
 from tickloom_validators.moment import TimeValidator
 from tickloom_validators.options import ValidatorOptions
 from tickloom_validators.order import DuplicateValidator, OrderValidator
 from tickloom_validators.price import PriceValidator
+from tickloom_validators.series.dividends import DividendValidator
+from tickloom_validators.series.levels import LevelValidator
+from tickloom_validators.series.shape import ShapeValidator
 from tickloom_validators.session import SessionValidator
 from tickloom_validators.spread import SpreadValidator
 from tickloom_validators.volume import VolumeValidator
@@ -24,6 +27,12 @@ tickloom_api = (1,)
 def tickloom_validators(settings: PluginSettings) -> Sequence[Validator]:
     """Return the checks of quotes that are switched on, the one that keeps back first."""
     return make_validators(settings.load(ValidatorOptions), settings.clock)
+
+
+@hookimpl
+def tickloom_series_validators(settings: PluginSettings) -> Sequence[SeriesValidator]:
+    """Return the checks of series of bars that are switched on."""
+    return make_series_validators(settings.load(ValidatorOptions))
 
 
 def make_validators(options: ValidatorOptions, clock: Clock) -> list[Validator]:
@@ -41,5 +50,15 @@ def make_validators(options: ValidatorOptions, clock: Clock) -> list[Validator]:
         (options.time.enabled, TimeValidator(options.time, clock)),
         (options.order.enabled, OrderValidator(options.order)),
         (options.duplicate.enabled, DuplicateValidator()),
+    ]
+    return [check for enabled, check in checks if enabled]
+
+
+def make_series_validators(options: ValidatorOptions) -> list[SeriesValidator]:
+    """Return the checks of series of bars that ``options`` switch on."""
+    checks: list[tuple[bool, SeriesValidator]] = [
+        (options.bar_shape.enabled, ShapeValidator(options.bar_shape)),
+        (options.bar_level.enabled, LevelValidator(options.bar_level)),
+        (options.dividend.enabled, DividendValidator(options.dividend)),
     ]
     return [check for enabled, check in checks if enabled]

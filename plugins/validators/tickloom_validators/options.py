@@ -1,4 +1,4 @@
-"""The settings of the quote validators, ``[plugins.validators.<check>]``.
+"""The settings of the validators, ``[plugins.validators.<check>]``.
 
 Each check has a table of its own and can be switched off there with ``enabled = false``.
 """
@@ -107,8 +107,47 @@ class OrderOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """How much older than the one before a quote may be, in seconds."""
 
 
+class ShapeOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whether each bar by itself can be."""
+
+    enabled: bool = True
+    """False = not checked."""
+    tolerance_percent: Annotated[float, Meta(ge=0, le=100)] = 0.1
+    """How far outside high and low a price may lie; vendors round them apart."""
+    move_percent: Percent = 5.0
+    """A move of at most this needs no trade, in a series that is traded in most bars."""
+
+
+class BreakOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whether the bars of a series are at one level."""
+
+    enabled: bool = True
+    """False = not checked."""
+    least_percent: Annotated[float, Meta(gt=0)] = 28.0
+    """A step of less than this is no break, however quiet the series is."""
+    lonely_factor: Annotated[float, Meta(gt=1)] = 4.0
+    """A break that nothing explains and that does not return is told from this factor on."""
+    split_rows: Count = 15
+    """How many bars away from a split the break may lie that it should have removed."""
+    block_rows: Count = 20
+    """The most bars that a block at another level may have."""
+
+
+class DividendOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whether dividends fit to prices and adjusted closes."""
+
+    enabled: bool = True
+    """False = not checked."""
+    tolerance_percent: Percent = 20.0
+    """How far the adjustment may be from the dividend, in per cent of it."""
+    large_percent: Percent = 5.0
+    """A dividend of more than this of the price must show in the price."""
+    twice_days: Count = 10
+    """Two dividends of about the same amount within so many days are one too many."""
+
+
 class ValidatorOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All checks of quotes."""
+    """All checks of quotes and of series of bars."""
 
     price: PriceOptions = PriceOptions()
     session: SessionOptions = SessionOptions()
@@ -121,3 +160,6 @@ class ValidatorOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     time: TimeOptions = TimeOptions()
     duplicate: SwitchOptions = SwitchOptions()
     order: OrderOptions = OrderOptions()
+    bar_shape: ShapeOptions = ShapeOptions()
+    bar_level: BreakOptions = BreakOptions()
+    dividend: DividendOptions = DividendOptions()
