@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -259,3 +260,22 @@ def test_no_secret_of_the_environment_prints_with_the_settings() -> None:
 
     assert "hunter2" not in repr(settings)
     assert "pw9" not in repr(settings)
+
+
+async def test_history_outlives_the_process_and_needs_no_provider_the_second_time(
+    tmp_path: Path,
+) -> None:
+    days = date(2026, 1, 1), date(2026, 1, 2)
+    database = {"url": f"sqlite:///{tmp_path / 'quotes.db'}"}
+    provider = ScriptedProvider(**EVERYTHING)
+    async with manager_of(provider, database=database) as manager:
+        first = await manager.get_historical_data("AAPL", *days)
+
+    provider.failure = ProviderUnavailable("unplugged")
+    async with manager_of(provider, database=database) as manager:
+        second = await manager.get_historical_data("AAPL", *days)
+        stats = manager.get_system_stats()["history"]
+
+    assert second == first
+    assert provider.calls == [("history", "AAPL")]
+    assert stats["from_store"] == 1

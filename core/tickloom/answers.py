@@ -13,6 +13,7 @@ from tickloom.feeds import Reader
 from tickloom.model import Company, HistoricalData, Quote, SymbolMatch
 from tickloom.pipeline import Pipeline
 from tickloom.roles import HistoryRequest
+from tickloom.store import Histories
 
 Batch = asyncio.Task[dict[str, Quote | TickloomError]]
 
@@ -32,12 +33,16 @@ class Answers:
         reader: Asks providers, with failover.
         cache: Looked into first.
         pipeline: Every quote that is fetched takes the same line as one that is streamed.
+        stored: Has the history of days that are over; asks providers for the rest.
     """
 
-    def __init__(self, reader: Reader, cache: CacheManager, pipeline: Pipeline) -> None:
+    def __init__(
+        self, reader: Reader, cache: CacheManager, pipeline: Pipeline, stored: Histories
+    ) -> None:
         self._reader = reader
         self._cache = cache
         self._pipeline = pipeline
+        self._stored = stored
         self._quotes: SingleFlight[Quote] = SingleFlight()
         self._batches: SingleFlight[dict[str, Quote | TickloomError]] = SingleFlight()
         self._histories: SingleFlight[HistoricalData] = SingleFlight()
@@ -106,7 +111,7 @@ class Answers:
             return cached
 
         async def ask() -> HistoricalData:
-            answer = await self._reader.history(request)
+            answer = await self._stored.history(request)
             await self._cache.history.put(key, answer)
             return answer
 

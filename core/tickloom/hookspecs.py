@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import httpx
 import pluggy
 
-from tickloom.roles import Notifier, PluginSettings, Provider, Validator
+from tickloom.roles import Notifier, PluginSettings, Provider, SeriesValidator, Validator
 
 API_VERSION = 1
 ENTRY_POINT_GROUP = "tickloom"
@@ -35,3 +35,8 @@ def tickloom_notifiers(settings: PluginSettings, http: httpx.AsyncClient) -> Seq
 @hookspec
 def tickloom_validators(settings: PluginSettings) -> Sequence[Validator]:  # type: ignore[empty-body]
     """Return the validators of this plugin."""
+
+
+@hookspec
+def tickloom_series_validators(settings: PluginSettings) -> Sequence[SeriesValidator]:  # type: ignore[empty-body]
+    """Return the validators of this plugin that judge a whole series of bars."""

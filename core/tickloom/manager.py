@@ -40,7 +40,7 @@ from tickloom.quality import Inspector
 from tickloom.questions import check_history, check_search, check_symbols
 from tickloom.relay import Cluster
 from tickloom.settings import Settings
-from tickloom.store import QuoteWriter, open_backend
+from tickloom.store import Histories, HistoryStore, QuoteWriter, may_trade, open_backend
 from tickloom.stream import Demand, Hub, LiveBar, Ring
 from tickloom.streaming import StreamManager
 
@@ -120,7 +120,8 @@ class MarketDataManager:
         self.stream_manager = StreamManager(
             hub, demand, feeds, self.router, self.settings.stream, self.clock, self.cluster
         )
-        self._answers = Answers(reader, self.cache_manager, self.pipeline)
+        self.histories = self._open_histories(reader)
+        self._answers = Answers(reader, self.cache_manager, self.pipeline, self.histories)
         self._warming: asyncio.Task[None] | None = None
         self._started_s: float | None = None
         self._requests = 0
@@ -130,6 +131,12 @@ class MarketDataManager:
         stream = self.settings.stream
         ring = Ring(self.clock, stream.ring.count, stream.ring.max_bytes, stream.ring.age_s)
         return Hub(self.epoch, demand, ring, self.clock, stream.flush_interval_ms / 1_000)
+
+    def _open_histories(self, reader: Reader) -> Histories:
+        # A connection of its own: a long answer would hold up the ticks.
+        backend = open_backend(self.settings.database.url)
+        store = HistoryStore(backend, self.clock, may_trade)
+        return Histories(store, reader.history, self.clock)
 
     def _open_feeds(self, reader: Reader, hub: Hub) -> Feeds:
         return Feeds(
@@ -181,6 +188,7 @@ class MarketDataManager:
             stack.push_async_callback(self.plugins.aclose, _PLUGINS_LIMIT_S)
             stack.push_async_callback(self.cache_manager.aclose)
             stack.push_async_callback(self.writer.aclose, _WRITER_LIMIT_S)
+            stack.push_async_callback(self.histories.aclose)
             stack.push_async_callback(self._answers.aclose)
             stack.push_async_callback(self.cluster.aclose)
             stack.push_async_callback(self.stream_manager.aclose)
@@ -357,6 +365,7 @@ class MarketDataManager:
             "streaming": self.stream_manager.get_streaming_stats(),
             "quality": self.inspector.stats(),
             "storage": self.writer.stats(),
+            "history": self.histories.stats(),
             "pipeline": {"accepted": self.pipeline.accepted},
         }
 

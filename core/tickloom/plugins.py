@@ -23,7 +23,14 @@ from tickloom import hookspecs
 from tickloom.clock import Clock
 from tickloom.errors import NotConfigured, PluginError, TickloomError, scrub
 from tickloom.hookspecs import API_VERSION, ENTRY_POINT_GROUP
-from tickloom.roles import Notifier, PluginSettings, Provider, ProviderInfo, Validator
+from tickloom.roles import (
+    Notifier,
+    PluginSettings,
+    Provider,
+    ProviderInfo,
+    SeriesValidator,
+    Validator,
+)
 from tickloom.settings import Settings
 
 T = TypeVar("T")
@@ -36,6 +43,14 @@ _ROLE_METHODS: dict[type, tuple[str, ...]] = {
     Provider: ("info", "get_quotes", "get_history", "get_company", "open_stream", "aclose"),
     Notifier: ("name", "send", "aclose"),
     Validator: ("name", "check"),
+    SeriesValidator: ("name", "check_series"),
+}
+# What a role is called in the name of its hook, and in the report.
+_ROLE_NAMES: dict[type, str] = {
+    Provider: "provider",
+    Notifier: "notifier",
+    Validator: "validator",
+    SeriesValidator: "series_validator",
 }
 
 
@@ -67,6 +82,7 @@ class Plugins(Struct, kw_only=True):
     providers: dict[str, Provider] = {}
     notifiers: dict[str, Notifier] = {}
     validators: dict[str, Validator] = {}
+    series_validators: dict[str, SeriesValidator] = {}
     report: list[PluginReport] = []
 
     @property
@@ -128,7 +144,9 @@ class _Loader:
         self._settings = settings
         self._http = http
         self._clock = clock
-        self.plugins = Plugins(report=[], providers={}, notifiers={}, validators={})
+        self.plugins = Plugins(
+            report=[], providers={}, notifiers={}, validators={}, series_validators={}
+        )
 
     def take(self, point: EntryPoint) -> None:
         line = PluginReport(name=point.name, state="failed")
@@ -170,22 +188,23 @@ class _Loader:
             Provider: self.plugins.providers,
             Notifier: self.plugins.notifiers,
             Validator: self.plugins.validators,
+            SeriesValidator: self.plugins.series_validators,
         }
         taken = {role: self._collect(hooks, role, settings) for role in registries}
         settings.check_read(self._settings)
         for role, found in taken.items():
             registries[role].update(found)
         line.offers = tuple(
-            f"{role.__name__.lower()} {name}" for role, found in taken.items() for name in found
+            f"{_ROLE_NAMES[role]} {name}" for role, found in taken.items() for name in found
         )
 
     def _collect(
         self, hooks: pluggy.HookRelay, role: type, settings: PluginSettings
     ) -> dict[str, Any]:
-        hook = f"tickloom_{role.__name__.lower()}s"
+        hook = f"tickloom_{_ROLE_NAMES[role]}s"
         caller = getattr(hooks, hook)
         arguments: dict[str, Any] = {"settings": settings}
-        if role is not Validator:
+        if role in {Provider, Notifier}:
             arguments["http"] = self._http
         answers = caller(**arguments)
         if caller.get_hookimpls() and not answers:
@@ -198,11 +217,11 @@ class _Loader:
         return found
 
     def _check_free(self, item: Any, role: type, name: str, found: dict[str, Any]) -> None:
-        offer = f"{role.__name__.lower()} {name}"
+        offer = f"{_ROLE_NAMES[role]} {name}"
         holders = [line.name for line in self.plugins.report if offer in line.offers]
         if holders or name in found:
             by = f"the plugin {holders[0]}" if holders else "another one of this plugin"
-            raise PluginError(f"the {role.__name__.lower()} name {name} is taken by {by}")
+            raise PluginError(f"the {_ROLE_NAMES[role]} name {name} is taken by {by}")
         namespace = item.info.namespace if role is Provider else None
         for other in (*self.plugins.providers.values(), *found.values()) if namespace else ():
             if other.info.namespace == namespace:

@@ -7,7 +7,8 @@ Every role is a Protocol: a plugin's object needs the methods, not the base clas
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Annotated, Any, NoReturn, Protocol, TypeVar, runtime_checkable
 
 from msgspec import Meta, Struct
@@ -198,6 +199,44 @@ class Validator(Protocol):
         """Return a complaint, or ``None`` where there is none.
 
         ``previous`` is the symbol's last accepted quote, ``None`` for the first.
+        """
+        ...
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """What a series validator says of one bar, or of what happened in it.
+
+    Attributes:
+        timestamp: That of the bar. A dividend or a split is told at the bar that it falls into.
+        code: Short and stable, such as ``bar-unit``.
+        reason: A sentence with the values found.
+        quality: ``flagged``, or ``quarantined`` where it can be no bar.
+        values: The numbers of the reason by name, for programs.
+    """
+
+    timestamp: datetime
+    code: str
+    reason: str
+    quality: Quality = Quality.FLAGGED
+    values: Mapping[str, Decimal] = {}
+
+
+@runtime_checkable
+class SeriesValidator(Protocol):
+    """Judges the bars of one symbol together, with its splits and dividends.
+
+    It runs off the hot path, possibly in a thread: no I/O, and no state between two calls.
+    """
+
+    @property
+    def name(self) -> str:
+        """Unique, lower case."""
+        ...
+
+    def check_series(self, history: HistoricalData) -> Sequence[Finding]:
+        """Return every complaint, oldest bar first; empty where there is none.
+
+        The bars are oldest first. One bar may draw several complaints.
         """
         ...
 

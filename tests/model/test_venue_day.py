@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tickloom.model import VENUES, venue_day, venue_mic
+from tickloom.model import VENUES, begin_of, day_of, venue_day, venue_mic
 from tickloom.model.venue_day import _ZONES
 
 SYMBOLS = ["AAPL", "TSCO.L", "7203.T", "RELIANCE.NS", "CBA.AX", "BTC-USD", "EURUSD=X", "SIM.ACME"]
@@ -64,3 +64,24 @@ def test_days_hold_their_moments_and_leave_no_hole(symbol: str, moment: datetime
 def test_every_venue_has_a_zone() -> None:
     assert {venue.mic for venue in VENUES} <= _ZONES.keys()
     assert venue_mic("AAPL") in _ZONES
+
+
+@given(
+    symbol=st.sampled_from(["AAPL", "TSCO.L", "7203.T", "EURUSD=X", "BTC-USD", "FPH.NZ"]),
+    day=st.dates(date(1950, 1, 1), date(2100, 1, 1)),
+)
+def test_a_day_begins_in_itself_and_the_moment_before_is_the_day_before(
+    symbol: str, day: date
+) -> None:
+    begin = begin_of(symbol, day)
+
+    assert day_of(symbol, begin) == day
+    assert day_of(symbol, begin - timedelta(microseconds=1)) == day - timedelta(days=1)
+    assert begin == venue_day(symbol, begin)[0]
+
+
+def test_a_day_of_a_currency_is_named_after_its_end() -> None:
+    sunday = datetime(2026, 1, 4, 22, tzinfo=UTC)
+
+    assert day_of("EURUSD=X", sunday) == date(2026, 1, 5)
+    assert begin_of("EURUSD=X", date(2026, 1, 5)) == sunday

@@ -53,6 +53,13 @@ class PlainNotifier:
         pass
 
 
+class PlainSeriesValidator:
+    name = "smoothness"
+
+    def check_series(self, history: Any) -> list[Any]:
+        return []
+
+
 class PlainValidator:
     name = "strictness"
 
@@ -151,15 +158,18 @@ async def test_a_plugin_may_offer_all_roles_and_take_all_arguments(
     plugin = plugin_of("tickloom_providers", providers)
     plugin.tickloom_notifiers = hookimpl(lambda settings: [PlainNotifier()])
     plugin.tickloom_validators = hookimpl(lambda: (PlainValidator(),))
+    plugin.tickloom_series_validators = hookimpl(lambda: (PlainSeriesValidator(),))
     plugins = load(Point("all", plugin))
     assert seen == ["all", clock, http]
     assert list(plugins.notifiers) == ["paper"]
     assert list(plugins.validators) == ["strictness"]
+    assert list(plugins.series_validators) == ["smoothness"]
     assert line_of(plugins, "all").offers == (
         "provider one",
         "provider two",
         "notifier paper",
         "validator strictness",
+        "series_validator smoothness",
     )
 
 
@@ -242,6 +252,10 @@ BROKEN: dict[str, tuple[object, str]] = {
     "validator lacks a method": (
         plugin_with(SimpleNamespace(name="v"), hook="tickloom_validators"),
         "which has no check",
+    ),
+    "series validator lacks a method": (
+        plugin_with(SimpleNamespace(name="v"), hook="tickloom_series_validators"),
+        "which has no check_series",
     ),
     "class instead of object": (plugin_with(PlainProvider), "info is no ProviderInfo"),
     "info raises": (plugin_with(RaisingInfo()), "RuntimeError: no info today"),

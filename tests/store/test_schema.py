@@ -29,6 +29,13 @@ SEED_COLUMNS = {
     *("current_price", "volume", "market_cap", "price_change", "price_change_percent"),
     *("data_type", "provider", "is_real_time", "additional_data", "created_at", "updated_at"),
 }
+ALERT_COLUMNS = {
+    *("id", "user_id", "symbol", "alert_type", "threshold_value", "percentage_threshold"),
+    *("is_active", "expires_at", "email_notification", "push_notification", "webhook_url"),
+    *("custom_message", "created_at", "updated_at"),
+}
+HISTORY_TABLES = ("bars", "corporate_actions", "history_ranges", "market_alerts")
+FIRST = "tickloom_2026_11_24_0001_market_data"
 MIGRATE = (
     "import asyncio, json, sys; from tickloom.store import migrate\n"
     "sys.stdin.readline()\n"
@@ -59,6 +66,30 @@ async def test_the_table_has_every_column_that_was_promised(database: Database) 
         assert row["is_real_time"] is False
     else:
         await database.execute(f"SELECT {', '.join(SEED_COLUMNS)} FROM market_data")
+
+
+async def test_the_table_of_alerts_has_every_column_of_the_seed(database: Database) -> None:
+    await migrate(database.url)
+
+    await database.execute(f"SELECT {', '.join(sorted(ALERT_COLUMNS))} FROM market_alerts")
+
+
+async def test_a_database_with_the_first_migration_gets_the_second_and_keeps_its_rows(
+    database: Database,
+) -> None:
+    await migrate(database.url)
+    await database.execute(
+        "INSERT INTO market_data (id, symbol, timestamp, data_type, provider, received_at) VALUES "
+        "('00000000-0000-0000-0000-000000000001', 'A', '2026-01-02 17:00:00.000000+00:00', "
+        "'bar', 'x', '2026-01-02 17:00:00.000000+00:00')",
+        *(f"DROP TABLE {name}" for name in HISTORY_TABLES),
+        f"DELETE FROM migration WHERE name <> '{FIRST}'",
+    )
+    assert await schema_version(database.url) == FIRST
+
+    assert (await migrate(database.url)).applied == known_migrations()[1:]
+    assert len(await database.rows()) == 1
+    assert await database.tables() >= set(HISTORY_TABLES)
 
 
 async def test_a_database_that_was_never_migrated_has_no_version(
@@ -109,18 +140,19 @@ async def test_nothing_is_printed_and_nothing_global_changes(
     await nothing_is_left()
 
 
+@pytest.mark.parametrize("taken", ["market_data_provider", "market_alerts_user"])
 async def test_a_migration_that_fails_leaves_nothing_behind(
-    database: Database, nothing_is_left: Settled
+    database: Database, nothing_is_left: Settled, taken: str
 ) -> None:
-    # The last step finds its name taken.
-    await database.execute("CREATE TABLE market_data_provider (id INTEGER)")
+    # The last step of a migration finds its name taken.
+    await database.execute(f"CREATE TABLE {taken} (id INTEGER)")
 
-    with pytest.raises(StoreUnavailable, match="market_data_provider"):
+    with pytest.raises(StoreUnavailable, match=taken):
         await migrate(database.url)
-    assert await database.tables() == {"market_data_provider"}
+    assert await database.tables() == {taken}
     await nothing_is_left()
 
-    await database.execute("DROP TABLE market_data_provider")
+    await database.execute(f"DROP TABLE {taken}")
     assert (await migrate(database.url)).applied == known_migrations()
 
 
@@ -145,7 +177,7 @@ async def test_migrations_of_other_apps_in_the_same_database_are_left_alone(
 ) -> None:
     await migrate(database.url)
     await database.execute("UPDATE migration SET app_name = 'other'")
-    await database.execute("DROP TABLE market_data")
+    await database.execute(*(f"DROP TABLE {name}" for name in ("market_data", *HISTORY_TABLES)))
 
     assert (await migrate(database.url)).applied == known_migrations()
 

@@ -50,6 +50,9 @@ class Told(Struct, frozen=True, kw_only=True):
     limit_s: float = 10.0
 
 
+_ROLES = frozenset({"provider", "notifier", "validator"})
+
+
 class Checked(Struct, frozen=True, kw_only=True):
     """What came of one object that a plugin offers.
 
@@ -103,6 +106,9 @@ def check_plugin(
         raise PluginError(f"plugin {name} offers nothing with these settings")
     for offer in line.offers:
         role, _, inner = offer.partition(" ")
+        if role not in _ROLES:
+            # There are no cases for validators of series.
+            continue
         yield partial(_check, _Plugin(settings, points[:1], name), role, inner, told)
 
 

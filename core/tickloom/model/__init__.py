@@ -23,7 +23,7 @@ from tickloom.model.symbol import (
     venue_mic,
 )
 from tickloom.model.venue import VENUES, Venue, canonical_suffix, find_venue
-from tickloom.model.venue_day import venue_day
+from tickloom.model.venue_day import begin_of, day_of, venue_day
 
 __all__ = [
     "VENUES",
@@ -45,7 +45,9 @@ __all__ = [
     "Timeliness",
     "Trade",
     "Venue",
+    "begin_of",
     "canonical_suffix",
+    "day_of",
     "decode_json",
     "encode_history",
     "encode_json",

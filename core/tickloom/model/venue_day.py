@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -80,6 +80,24 @@ def venue_day(symbol: str, moment: datetime) -> tuple[datetime, datetime]:
     # Added without a zone, so that the turn is at the same hour on the day of a clock change.
     begin, end = day + turn, day + _DAY + turn
     return begin.replace(tzinfo=zone).astimezone(UTC), end.replace(tzinfo=zone).astimezone(UTC)
+
+
+def day_of(symbol: str, moment: datetime) -> date:
+    """Return the date of the venue's calendar day that the aware ``moment`` lies in.
+
+    A day of a currency is named after the date on which it ends.
+    """
+    zone, turn = _zone_of(symbol)
+    there = moment.astimezone(zone).replace(tzinfo=None)
+    return (there - turn + _DAY if turn else there).date()
+
+
+def begin_of(symbol: str, day: date) -> datetime:
+    """Return when the venue's calendar day begins, aware UTC; the inverse of :func:`day_of`."""
+    zone, turn = _zone_of(symbol)
+    midnight = datetime.combine(day, time())
+    begin = midnight - _DAY + turn if turn else midnight
+    return begin.replace(tzinfo=zone).astimezone(UTC)
 
 
 @lru_cache(maxsize=10_000)

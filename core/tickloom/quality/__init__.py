@@ -1,5 +1,6 @@
-"""Judges every quote before anybody sees it."""
+"""Judges every quote before anybody sees it, and series of bars on demand."""
 
 from tickloom.quality.inspector import Inspector
+from tickloom.quality.series import SeriesInspector
 
-__all__ = ["Inspector"]
+__all__ = ["Inspector", "SeriesInspector"]

@@ -1,10 +1,14 @@
-"""Where quotes outlive the process: schema, batched writer, and a backend for each database.
+"""Where quotes and bars outlive the process: schema, writers, and a backend for each database.
 
 ``enqueue`` of the writer takes a quote and returns at once; one task writes batches through a
-backend (SQLite, PostgreSQL, or none).
+backend (SQLite, PostgreSQL, or none). The history store keeps bars of days that are over.
 """
 
 from tickloom.store.backend import Backend, NoBackend, open_backend
+from tickloom.store.bars import BarBatch, BarQuery, StoredRange
+from tickloom.store.days import Days
+from tickloom.store.filling import Histories, may_trade
+from tickloom.store.history import HistoryStore, Kept, StoredHistory
 from tickloom.store.postgres import PostgresBackend
 from tickloom.store.rows import Record
 from tickloom.store.schema import MigrationReport, known_migrations, migrate, schema_version
@@ -13,13 +17,22 @@ from tickloom.store.writer import QuoteWriter
 
 __all__ = [
     "Backend",
+    "BarBatch",
+    "BarQuery",
+    "Days",
+    "Histories",
+    "HistoryStore",
+    "Kept",
     "MigrationReport",
     "NoBackend",
     "PostgresBackend",
     "QuoteWriter",
     "Record",
     "SqliteBackend",
+    "StoredHistory",
+    "StoredRange",
     "known_migrations",
+    "may_trade",
     "migrate",
     "open_backend",
     "schema_version",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from tickloom.model import Interval, PriceAdjustment
 from tickloom.store.address import kind_of
+from tickloom.store.bars import BarBatch, BarQuery, ProviderBar, StoredAction, StoredRange
+from tickloom.store.days import Days
 from tickloom.store.postgres import PostgresBackend
 from tickloom.store.rows import Record
 from tickloom.store.sqlite import SqliteBackend
@@ -53,6 +56,47 @@ class Backend(Protocol):
         """
         ...
 
+    async def write_bars(self, batches: Sequence[BarBatch]) -> int:
+        """Insert or replace bars with their actions and ranges, all or nothing.
+
+        Returns the number of bars. Of two with the same series and timestamp the last wins; a bar
+        that is there already with the same values is left alone, so that to write twice is to
+        write once. Where a new range has a day of an older one, the new one has it.
+
+        Raises:
+            BadRecord: At least one value cannot be stored.
+            StoreUnavailable: The database is away or was not opened.
+        """
+        ...
+
+    def read_bars(self, query: BarQuery, most: int) -> AsyncIterator[list[ProviderBar]]:
+        """Yield bars oldest first, ``most`` at a time, so that any number fits into memory.
+
+        Nothing is held open in between: bars that are written meanwhile may or may not be seen.
+
+        Raises:
+            StoreUnavailable: The database is away or was not opened.
+        """
+        ...
+
+    async def read_ranges(
+        self, symbol: str, interval: Interval, adjustment: PriceAdjustment
+    ) -> list[StoredRange]:
+        """Return which days each provider gave completely, by provider and day.
+
+        Raises:
+            StoreUnavailable: The database is away or was not opened.
+        """
+        ...
+
+    async def read_actions(self, symbol: str, days: Days) -> list[StoredAction]:
+        """Return splits and dividends of the days by all providers, oldest first.
+
+        Raises:
+            StoreUnavailable: The database is away or was not opened.
+        """
+        ...
+
     async def ping(self) -> str | None:
         """Return the schema version; ``None`` = there is no schema.
 
@@ -80,6 +124,29 @@ class NoBackend:
         return 0
 
     async def read_quotes(self, symbol: str, since: datetime, most: int) -> list[Record]:  # noqa: ARG002 - as its twins
+        """Return nothing: nothing was stored."""
+        return []
+
+    async def write_bars(self, batches: Sequence[BarBatch]) -> int:  # noqa: ARG002 - as its twins
+        """Forget the bars; none of them is stored."""
+        return 0
+
+    async def read_bars(self, query: BarQuery, most: int) -> AsyncIterator[list[ProviderBar]]:  # noqa: ARG002 - as its twins
+        """Yield nothing: nothing was stored."""
+        pieces: tuple[list[ProviderBar], ...] = ()
+        for piece in pieces:
+            yield piece
+
+    async def read_ranges(
+        self,
+        symbol: str,  # noqa: ARG002 - as its twins
+        interval: Interval,  # noqa: ARG002
+        adjustment: PriceAdjustment,  # noqa: ARG002
+    ) -> list[StoredRange]:
+        """Return nothing: nothing was stored."""
+        return []
+
+    async def read_actions(self, symbol: str, days: Days) -> list[StoredAction]:  # noqa: ARG002 - as its twins
         """Return nothing: nothing was stored."""
         return []
 

@@ -10,7 +10,11 @@ from datetime import datetime
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
 
 from tickloom.errors import StoreUnavailable
+from tickloom.model import Interval, PriceAdjustment
 from tickloom.settings import redact_url
+from tickloom.store import partitions, postgres_bars
+from tickloom.store.bars import BarBatch, BarQuery, ProviderBar, StoredAction, StoredRange
+from tickloom.store.days import Days
 from tickloom.store.failures import explain_postgres
 from tickloom.store.reading import NEWEST, oldest_first, to_record
 from tickloom.store.rows import COLUMNS, KEY, REPLACED, Record, Row, key_of_quote, to_row
@@ -51,6 +55,7 @@ class PostgresBackend:
     def __init__(self, url: str) -> None:
         self._url = url
         self._pool: asyncpg.Pool | None = None
+        self._partitions: set[partitions.Partition] = set()
 
     @property
     def url(self) -> str:
@@ -61,6 +66,7 @@ class PostgresBackend:
         """Migrate and connect; an older pool is closed first."""
         await self.aclose()
         await migrate(self._url)
+        self._partitions.clear()
         try:
             self._pool = await asyncpg.create_pool(
                 self._url,
@@ -89,6 +95,40 @@ class PostgresBackend:
         async with self._connection() as connection:
             rows = await connection.fetch(_NEWEST, symbol, since, most, timeout=_ANSWER_LIMIT_S)
         return oldest_first([to_record(row) for row in rows])
+
+    async def write_bars(self, batches: Sequence[BarBatch]) -> int:
+        """Insert or replace bars with their actions and ranges, all or nothing."""
+        async with self._connection() as connection:
+            needed = await postgres_bars.partitions_for(batches) - self._partitions
+            self._partitions.update(await partitions.make(connection, needed))
+            return await postgres_bars.write_bars(connection, batches)
+
+    async def read_bars(self, query: BarQuery, most: int) -> AsyncIterator[list[ProviderBar]]:
+        """Yield bars oldest first, ``most`` at a time."""
+        after = (query.since, "")
+        while True:
+            # No connection is held while the caller works on what it got.
+            async with self._connection() as connection:
+                piece = await postgres_bars.read_piece(connection, query, after, most)
+            if piece:
+                yield piece
+            if len(piece) < most:
+                return
+            provider, bar = piece[-1]
+            after = (bar.timestamp, provider)
+
+    async def read_ranges(
+        self, symbol: str, interval: Interval, adjustment: PriceAdjustment
+    ) -> list[StoredRange]:
+        """Return what is stored of a series, by provider and day."""
+        async with self._connection() as connection:
+            key = (symbol, interval.value, adjustment.value)
+            return await postgres_bars.read_ranges(connection, key)
+
+    async def read_actions(self, symbol: str, days: Days) -> list[StoredAction]:
+        """Return splits and dividends of the days, oldest first."""
+        async with self._connection() as connection:
+            return await postgres_bars.read_actions(connection, symbol, days)
 
     async def ping(self) -> str | None:
         """Return the schema version."""
@@ -120,6 +160,7 @@ class PostgresBackend:
 
 async def _make_staging(connection: asyncpg.Connection) -> None:
     await connection.execute(_MAKE_STAGING)
+    await connection.execute(postgres_bars.MAKE_STAGING)
 
 
 async def _rows(records: Iterable[Record]) -> AsyncIterator[Row]:

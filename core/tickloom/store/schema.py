@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import pkgutil
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import closing
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
@@ -15,6 +15,7 @@ from msgspec import Struct
 from tickloom.errors import ConfigError, StoreUnavailable, verbatim
 from tickloom.store.address import kind_of, sqlite_path
 from tickloom.store.failures import explain_postgres, explain_sqlite
+from tickloom.store.partitions import make_ahead
 from tickloom_migrations import piccolo_migrations
 
 _CONNECT_LIMIT_S = 5.0
@@ -48,7 +49,8 @@ async def migrate(url: str) -> MigrationReport:
     """Run the migrations that the database at ``url`` lacks; does nothing the second time.
 
     Several processes may call this at once: one works, the others wait up to 30 s for it. Either
-    all that is due runs, or nothing. A SQLite file that does not exist is made.
+    all that is due runs, or nothing. A SQLite file that does not exist is made. On PostgreSQL the
+    partitions that are needed soon are made, each time.
 
     Raises:
         ConfigError: User, password, database name or file is wrong.
@@ -68,6 +70,8 @@ async def migrate(url: str) -> MigrationReport:
             applied = await run_pending(url, known)
         except Exception as error:
             raise _explain(error, url) from error
+    if kind == "postgresql":
+        await _make_partitions(url)
     return MigrationReport(applied=applied, version=known[-1])
 
 
@@ -148,13 +152,27 @@ def _ran_sqlite(path: Path) -> list[str]:
         return [name for (name,) in connection.execute(RAN)]
 
 
-async def _ran_postgres(url: str) -> list[str]:
+async def _make_partitions(url: str) -> None:
+    try:
+        async with _connected(url) as connection:
+            await make_ahead(connection)
+    except Exception as error:
+        raise _explain(error, url) from error
+
+
+@asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(
         url, timeout=_CONNECT_LIMIT_S, command_timeout=_ANSWER_LIMIT_S
     )
     try:
+        yield connection
+    finally:
+        await connection.close(timeout=_ANSWER_LIMIT_S)
+
+
+async def _ran_postgres(url: str) -> list[str]:
+    async with _connected(url) as connection:
         if await connection.fetchval("SELECT to_regclass('migration')") is None:
             return []
         return [row["name"] for row in await connection.fetch(RAN)]
-    finally:
-        await connection.close(timeout=_ANSWER_LIMIT_S)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from tickloom.errors import StoreUnavailable
-from tickloom.model import encode_json
+from tickloom.model import Interval, PriceAdjustment, encode_json
 from tickloom.settings import redact_url
+from tickloom.store import sqlite_bars
 from tickloom.store.address import sqlite_path
+from tickloom.store.bars import BarBatch, BarQuery, ProviderBar, StoredAction, StoredRange
+from tickloom.store.days import Days
 from tickloom.store.failures import explain_sqlite
 from tickloom.store.reading import COLUMN_LIST, NEWEST, oldest_first, to_sqlite_record
 from tickloom.store.rows import COLUMNS, DECIMALS, KEY, REPLACED, TIMES, Record, Row, to_row
@@ -73,6 +77,33 @@ class SqliteBackend:
     async def read_quotes(self, symbol: str, since: datetime, most: int) -> list[Record]:
         """Return the newest quotes of a symbol from a time on, oldest first."""
         return await self._call(lambda: self._read(symbol, since, most))
+
+    async def write_bars(self, batches: Sequence[BarBatch]) -> int:
+        """Insert or replace bars with their actions and ranges, all or nothing."""
+        return await self._call(lambda: sqlite_bars.write_bars(self._opened(), batches))
+
+    async def read_bars(self, query: BarQuery, most: int) -> AsyncIterator[list[ProviderBar]]:
+        """Yield bars oldest first, ``most`` at a time."""
+        after = (query.since, "")
+        while True:
+            piece = await self._call(partial(self._read_piece, query, after, most))
+            if piece:
+                yield piece
+            if len(piece) < most:
+                return
+            provider, bar = piece[-1]
+            after = (bar.timestamp, provider)
+
+    async def read_ranges(
+        self, symbol: str, interval: Interval, adjustment: PriceAdjustment
+    ) -> list[StoredRange]:
+        """Return what is stored of a series, by provider and day."""
+        key = (symbol, interval.value, adjustment.value)
+        return await self._call(lambda: sqlite_bars.read_ranges(self._opened(), key))
+
+    async def read_actions(self, symbol: str, days: Days) -> list[StoredAction]:
+        """Return splits and dividends of the days, oldest first."""
+        return await self._call(lambda: sqlite_bars.read_actions(self._opened(), symbol, days))
 
     async def ping(self) -> str | None:
         """Return the schema version."""
@@ -144,6 +175,11 @@ class SqliteBackend:
         values = (symbol, _time_text(since.astimezone(UTC)), most)
         rows = self._opened().execute(_NEWEST, values).fetchall()
         return oldest_first([to_sqlite_record(row) for row in rows])
+
+    def _read_piece(
+        self, query: BarQuery, after: tuple[datetime, str], most: int
+    ) -> list[ProviderBar]:
+        return sqlite_bars.read_piece(self._opened(), query, after, most)
 
     def _ask_version(self) -> str | None:
         return version_of([name for (name,) in self._opened().execute(RAN)])

@@ -1,0 +1,311 @@
+"""Answers questions for history from the database, and says what is missing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import date
+from typing import Any
+
+from loguru import logger
+from msgspec import Struct
+
+from tickloom.clock import Clock
+from tickloom.errors import BadRecord, StoreUnavailable
+from tickloom.model import (
+    Bar,
+    Dividend,
+    HistoricalData,
+    Interval,
+    PriceAdjustment,
+    Split,
+    day_of,
+)
+from tickloom.roles import HistoryRequest
+from tickloom.store.backend import Backend
+from tickloom.store.bars import BarBatch, BarQuery, SeriesKey, StoredRange
+from tickloom.store.days import Days, merge, trim, without
+from tickloom.store.keeping import (
+    IsSession,
+    asked_days,
+    bounds,
+    cut,
+    halves,
+    is_kept,
+    sift,
+    without_complete,
+)
+from tickloom.store.ranges import share_out
+
+_PIECE_BARS = 2_000
+_WRITE_BARS = 20_000
+_WARNING_INTERVAL_S = 10.0
+
+
+class StoredHistory(Struct, frozen=True, kw_only=True):
+    """What is stored of the days that were asked for.
+
+    Attributes:
+        symbol: Canonical.
+        interval: Length of each bar.
+        adjustment: What the prices account for.
+        bars: Oldest first, each from the provider that its day's range names.
+        ranges: Which days are there, in order, and who gave them.
+        missing: Which days are not; empty = all that was asked for is here.
+        splits: Of the stored days, by their providers, oldest first.
+        dividends: Of the stored days, by their providers, oldest first.
+    """
+
+    symbol: str
+    interval: Interval
+    adjustment: PriceAdjustment
+    bars: tuple[Bar, ...]
+    ranges: tuple[StoredRange, ...]
+    missing: tuple[Days, ...]
+    splits: tuple[Split, ...] = ()
+    dividends: tuple[Dividend, ...] = ()
+
+
+class Kept(Struct, frozen=True, kw_only=True):
+    """What became of bars that were handed over.
+
+    Attributes:
+        stored: Are in the database.
+        unfinished: Of a day or a period that is not over yet, or whose periods are not known.
+        outside: Of no day that was asked for; their answers count as incomplete.
+        rejected: The database cannot hold them; splits and dividends are counted too.
+    """
+
+    stored: int = 0
+    unfinished: int = 0
+    outside: int = 0
+    rejected: int = 0
+
+
+class HistoryStore:
+    """Keeps the bars of days that are over, and which days need not be asked for again.
+
+    Args:
+        backend: Opened when it is first needed, and again after a failure; owned from now on.
+        clock: Tells which days are over.
+        is_session: Spares questions for days on which nothing is traded; by default every day
+            counts.
+    """
+
+    def __init__(
+        self, backend: Backend, clock: Clock, is_session: IsSession = lambda _symbol, _day: True
+    ) -> None:
+        self._backend = backend
+        self._clock = clock
+        self._is_session = is_session
+        self._opening = asyncio.Lock()
+        self._is_open = False
+        self._counts = {"stored": 0, "unfinished": 0, "outside": 0, "rejected": 0}
+        self._rejected = 0
+        self._warned_s = -_WARNING_INTERVAL_S
+
+    @property
+    def keeps(self) -> bool:
+        """False where there is no database."""
+        return self._backend.name != "none"
+
+    async def missing(self, request: HistoryRequest) -> list[Days]:
+        """Return the days that must be asked of a provider, in order; empty = all is stored.
+
+        Raises:
+            StoreUnavailable: The database is away.
+        """
+        return self._missing(request, await self._ranges(request))
+
+    async def get(self, request: HistoryRequest) -> StoredHistory:
+        """Return what is stored, all at once.
+
+        Raises:
+            StoreUnavailable: The database is away.
+        """
+        ranges = await self._ranges(request)
+        bars: list[Bar] = []
+        async for piece in self._pieces(request, ranges):
+            bars += piece
+        splits, dividends = await self._events(request, ranges)
+        return StoredHistory(
+            symbol=request.symbol,
+            interval=request.interval,
+            adjustment=request.adjustment,
+            bars=tuple(bars),
+            ranges=tuple(ranges),
+            missing=tuple(self._missing(request, ranges)),
+            splits=splits,
+            dividends=dividends,
+        )
+
+    async def pieces(self, request: HistoryRequest) -> AsyncIterator[list[Bar]]:
+        """Yield the stored bars oldest first, at most 2,000 at a time.
+
+        Raises:
+            StoreUnavailable: The database is away.
+        """
+        async for piece in self._pieces(request, await self._ranges(request)):
+            yield piece
+
+    async def put(self, *answers: HistoricalData) -> Kept:
+        """Store answers; what the database refuses is counted and told, the rest is stored.
+
+        Today's bars, and those of a week or month that still runs, are not stored: they change.
+
+        Raises:
+            StoreUnavailable: The database is away; nothing that counts as complete is lost.
+        """
+        sifted = [sift(answer, self._today(answer.symbol), self._is_session) for answer in answers]
+        stored = rejected = 0
+        refused: set[SeriesKey] = set()
+        for group in cut([one.batch for one in sifted], _WRITE_BARS):
+            more, bad = await self._write(without_complete(group, refused), refused)
+            stored += more
+            rejected += bad
+        kept = Kept(
+            stored=stored,
+            unfinished=sum(one.unfinished for one in sifted),
+            outside=sum(one.outside for one in sifted),
+            rejected=rejected,
+        )
+        for name in self._counts:
+            self._counts[name] += getattr(kept, name)
+        return kept
+
+    def stats(self) -> dict[str, Any]:
+        """Return counts of bars since the start, named as in :class:`Kept`."""
+        return {"backend": self._backend.name, **self._counts}
+
+    async def aclose(self) -> None:
+        """Let go of the database; may be called twice."""
+        self._is_open = False
+        await self._backend.aclose()
+
+    async def _open(self) -> Backend:
+        # A second opening would cut the first one's connections.
+        async with self._opening:
+            if not self._is_open:
+                await self._backend.open()
+                self._is_open = True
+        return self._backend
+
+    async def _ranges(self, request: HistoryRequest) -> list[StoredRange]:
+        if not is_kept(request.interval):
+            return []
+        try:
+            backend = await self._open()
+            stored = await backend.read_ranges(request.symbol, request.interval, request.adjustment)
+        except StoreUnavailable:
+            self._is_open = False
+            raise
+        today = self._today(request.symbol)
+        stored = [
+            old
+            for old in stored
+            if not old.is_rewritten or day_of(request.symbol, old.received_at) == today
+        ]
+        return share_out(_asked(request), stored)
+
+    def _missing(self, request: HistoryRequest, ranges: Iterable[StoredRange]) -> list[Days]:
+        left = without(_asked(request), (range_.days for range_ in ranges))
+        symbol = request.symbol
+        trimmed = (trim(days, lambda day: self._is_session(symbol, day)) for days in left)
+        return [days for days in trimmed if days is not None]
+
+    async def _pieces(
+        self, request: HistoryRequest, ranges: Sequence[StoredRange]
+    ) -> AsyncIterator[list[Bar]]:
+        for provider, days in _runs(ranges):
+            since, until = bounds(request.symbol, days)
+            query = BarQuery(
+                symbol=request.symbol,
+                interval=request.interval,
+                adjustment=request.adjustment,
+                since=since,
+                until=until,
+                provider=provider,
+            )
+            try:
+                backend = await self._open()
+                async for piece in backend.read_bars(query, _PIECE_BARS):
+                    yield [bar for _, bar in piece]
+            except StoreUnavailable:
+                self._is_open = False
+                raise
+
+    async def _events(
+        self, request: HistoryRequest, ranges: Sequence[StoredRange]
+    ) -> tuple[tuple[Split, ...], tuple[Dividend, ...]]:
+        if not ranges:
+            return (), ()
+        try:
+            found = await (await self._open()).read_actions(request.symbol, _asked(request))
+        except StoreUnavailable:
+            self._is_open = False
+            raise
+        events = [
+            action.event
+            for action in found
+            if any(
+                action.provider == range_.provider and action.event.day in range_.days
+                for range_ in ranges
+            )
+        ]
+        return (
+            tuple(event for event in events if isinstance(event, Split)),
+            tuple(event for event in events if isinstance(event, Dividend)),
+        )
+
+    def _today(self, symbol: str) -> date:
+        return day_of(symbol, self._clock.now())
+
+    async def _write(self, batches: list[BarBatch], refused: set[SeriesKey]) -> tuple[int, int]:
+        """Write batches; return how many bars were stored, and how many values were refused."""
+        try:
+            stored = await (await self._open()).write_bars(batches)
+        except BadRecord as error:
+            # Halved until the bad one stands alone, so that only it is lost.
+            parts = halves(batches)
+            if not parts:
+                return 0, self._reject(batches[0], error)
+            if len(batches) == 1:
+                refused.add(batches[0].series)
+            counts = [await self._write(part, refused) for part in parts]
+            return sum(count for count, _ in counts), sum(count for _, count in counts)
+        except StoreUnavailable:
+            self._is_open = False
+            raise
+        return stored, 0
+
+    def _reject(self, batch: BarBatch, error: BadRecord) -> int:
+        history = batch.history
+        count = len(history.data_points) + len(history.splits) + len(history.dividends)
+        self._rejected += count
+        now_s = self._clock.monotonic()
+        if now_s - self._warned_s >= _WARNING_INTERVAL_S:
+            self._warned_s = now_s
+            logger.warning(
+                "{} bars or events rejected, the last one of {!r} by {!r}: {}",
+                self._rejected,
+                history.symbol,
+                history.provider,
+                error,
+            )
+        return count
+
+
+def _asked(request: HistoryRequest) -> Days:
+    return asked_days(request.interval, request.start, request.end)
+
+
+def _runs(ranges: Sequence[StoredRange]) -> list[tuple[str, Days]]:
+    runs: list[tuple[str, Days]] = []
+    for range_ in ranges:
+        if runs and runs[-1][0] == range_.provider:
+            joined = merge([runs[-1][1], range_.days])
+            if len(joined) == 1:
+                runs[-1] = (range_.provider, joined[0])
+                continue
+        runs.append((range_.provider, range_.days))
+    return runs

@@ -1,0 +1,1 @@
+"""Checks of the bars of one symbol together, with its splits and dividends."""

@@ -1,0 +1,105 @@
+"""Each bar by itself: prices above zero, low lowest, high highest; times in order and once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from tickloom.model import Bar, HistoricalData, Quality
+from tickloom.roles import Finding
+from tickloom_validators.options import ShapeOptions
+from tickloom_validators.series.table import LEAST, MOST, Table, is_sound
+
+
+class ShapeValidator:
+    """Keeps back bars that can be none, and flags those whose prices do not fit together."""
+
+    name = "bar-shape"
+
+    def __init__(self, options: ShapeOptions) -> None:
+        share = Decimal(str(options.tolerance_percent)) / 100
+        self._above = 1 + share
+        self._below = 1 - share
+        self._moves = options.move_percent / 100
+
+    def check_series(self, history: HistoricalData) -> Sequence[Finding]:
+        """Return what is wrong with each bar."""
+        found = []
+        before: Bar | None = None
+        for bar in history.data_points:
+            complaint = _order(bar, before) or self._prices(bar)
+            if complaint is not None:
+                found.append(complaint)
+            before = bar
+        found.extend(self._untraded(Table(history)))
+        return sorted(found, key=lambda finding: finding.timestamp)
+
+    def _prices(self, bar: Bar) -> Finding | None:
+        prices = {
+            "open": bar.open_price,
+            "high": bar.high_price,
+            "low": bar.low_price,
+            "close": bar.close_price,
+        }
+        for name, price in prices.items():
+            if not price.is_finite():
+                reason = f"{name} is {price}, which is no number"
+                return _finding(bar, "bar-nan", reason, {}, Quality.QUARANTINED)
+        for name, price in prices.items():
+            if price <= 0:
+                # A bar without an open is of use; one without a close is not.
+                whole = bar.close_price > 0 and bar.high_price > 0
+                quality = Quality.FLAGGED if whole else Quality.QUARANTINED
+                return _finding(bar, "bar-zero", f"{name} is {price}", {name: price}, quality)
+            if not is_sound(price):
+                reason = f"{name} is {price}, expected {LEAST} to {MOST}"
+                return _finding(bar, "bar-absurd", reason, {name: price}, Quality.QUARANTINED)
+        if bar.volume is not None and bar.volume < 0:
+            reason = f"the volume is {bar.volume}"
+            return _finding(bar, "bar-volume", reason, {"volume": Decimal(bar.volume)})
+        low, high = min(prices.values()), max(prices.values())
+        for name, side, edge in (
+            ("low", bar.low_price * self._below > low, low),
+            ("high", bar.high_price * self._above < high, high),
+        ):
+            if side:
+                reason = f"{name} is {prices[name]}, and another price of the bar {edge}"
+                return _finding(bar, "bar-range", reason, prices)
+        return None
+
+    def _untraded(self, table: Table) -> Sequence[Finding]:
+        if not table.has_volume:
+            return []
+        least = max(6 * table.noise, self._moves)
+        return [
+            _finding(
+                bar,
+                "bar-no-volume",
+                f"the close went from {table.bars[row - 1].close_price} to {bar.close_price} "
+                f"and nothing was traded",
+                {"close": bar.close_price, "before": table.bars[row - 1].close_price},
+            )
+            for row, bar in enumerate(table.bars)
+            if bar.volume == 0 and abs(table.steps[row]) > least
+        ]
+
+
+def _order(bar: Bar, before: Bar | None) -> Finding | None:
+    if before is None or bar.timestamp > before.timestamp:
+        return None
+    if bar.timestamp == before.timestamp:
+        return _finding(bar, "bar-duplicate", "a bar of this time is there already", {})
+    reason = f"it stands behind the bar of {before.timestamp.isoformat()}"
+    return _finding(bar, "bar-order", reason, {})
+
+
+def _finding(
+    bar: Bar,
+    code: str,
+    reason: str,
+    values: dict[str, Decimal],
+    quality: Quality = Quality.FLAGGED,
+) -> Finding:
+    return Finding(
+        timestamp=bar.timestamp, code=code, reason=reason, values=values, quality=quality
+    )

@@ -1,0 +1,170 @@
+"""The partitions of bars on PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import asyncpg  # type: ignore[import-untyped]
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from barsamples import answer, bar, daily, query
+from tickloom.model import Interval
+from tickloom.store import BarBatch, migrate, open_backend
+from tickloom.store.partitions import partition_of, partitions_ahead
+
+if TYPE_CHECKING:
+    from conftest import Postgres, PostgresSchema
+
+TIMES = st.datetimes(datetime(1802, 1, 1), datetime(2197, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - the zone is given beside
+
+
+async def rows_of(schema: PostgresSchema) -> dict[str, int]:
+    connection = await asyncpg.connect(schema.url)
+    try:
+        names = await connection.fetch(
+            "SELECT relname FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE relkind = 'r'"
+            f" AND relnamespace = '{schema.schema}'::regnamespace"
+        )
+        return {
+            row["relname"]: await connection.fetchval(f"SELECT count(*) FROM {row['relname']}")
+            for row in names
+        }
+    finally:
+        await connection.close()
+
+
+@given(interval=st.sampled_from(Interval), time=TIMES)
+def test_a_time_lies_in_its_partition_and_the_next_one_follows(
+    interval: Interval, time: datetime
+) -> None:
+    partition = partition_of(interval, time)
+    assert partition is not None
+    after = partition_of(interval, partition.end)
+    assert after is not None
+
+    assert partition.begin <= time < partition.end == after.begin
+    assert partition_of(interval, partition.begin) == partition
+    assert partition_of(interval, partition.end - timedelta(microseconds=1)) == partition
+
+
+@pytest.mark.parametrize("year", [1, 1799, 2200, 9999])
+def test_a_time_that_no_market_has_seen_has_no_partition(year: int) -> None:
+    assert partition_of("1d", datetime(year, 6, 1, tzinfo=UTC)) is None
+
+
+def test_this_year_and_the_next_this_month_and_two_more_are_made_ahead() -> None:
+    names = [partition.name for partition in partitions_ahead(datetime(2026, 11, 24, tzinfo=UTC))]
+
+    assert names == [
+        *("bars_days_2026", "bars_days_2027"),
+        *("bars_intraday_2026_11", "bars_intraday_2026_12", "bars_intraday_2027_01"),
+    ]
+
+
+async def test_partitions_are_there_before_the_first_bar(postgres: Postgres) -> None:
+    async with postgres() as schema:
+        await migrate(schema.url)
+        await migrate(schema.url)
+
+        ahead = {partition.name for partition in partitions_ahead(datetime.now(UTC))}
+        assert set(await rows_of(schema)) == ahead | {"bars_days_other", "bars_intraday_other"}
+
+
+async def test_a_bar_makes_the_partition_that_it_needs(postgres: Postgres) -> None:
+    async with postgres() as schema:
+        backend = open_backend(schema.url)
+        await backend.open()
+        minute = bar(datetime(2019, 5, 31, 23, 59, tzinfo=UTC))
+        await backend.write_bars(
+            [
+                BarBatch(history=answer(daily(date(1962, 12, 30), 4))),
+                BarBatch(history=answer([minute], interval=Interval.MINUTE)),
+            ]
+        )
+        await backend.aclose()
+
+        found = await rows_of(schema)
+        assert {name: count for name, count in found.items() if count} == {
+            "bars_days_1962": 2,
+            "bars_days_1963": 2,
+            "bars_intraday_2019_05": 1,
+        }
+
+
+async def test_a_bar_of_a_year_that_has_no_partition_is_kept(postgres: Postgres) -> None:
+    async with postgres() as schema:
+        backend = open_backend(schema.url)
+        await backend.open()
+        odd = bar(datetime(1750, 1, 1, tzinfo=UTC))
+        await backend.write_bars([BarBatch(history=answer([odd]))])
+
+        assert [piece async for piece in backend.read_bars(query(), 9)] == [[("scripted", odd)]]
+        assert (await rows_of(schema))["bars_days_other"] == 1
+        await backend.aclose()
+
+
+async def test_what_waits_in_the_default_partition_moves_when_its_own_can_be_made(
+    postgres: Postgres, warnings_told: list[str]
+) -> None:
+    async with postgres() as schema:
+        backend = open_backend(schema.url)
+        await backend.open()
+        # With the name taken the partition cannot be made.
+        await schema.execute("CREATE TABLE bars_days_1999 (id INTEGER)")
+        days = daily(date(1999, 1, 1), 3)
+        await backend.write_bars([BarBatch(history=answer(days))])
+        assert (await rows_of(schema))["bars_days_other"] == 3
+        [told] = warnings_told
+        assert "bars_days_1999 cannot be made" in told
+
+        await schema.execute("DROP TABLE bars_days_1999")
+        await backend.write_bars([BarBatch(history=answer(days[:1]))])
+
+        found = await rows_of(schema)
+        assert (found["bars_days_other"], found["bars_days_1999"]) == (0, 3)
+        [piece] = [piece async for piece in backend.read_bars(query(), 9)]
+        assert [one for _, one in piece] == list(days)
+        await backend.aclose()
+
+
+async def test_writers_at_once_make_a_partition_once(
+    postgres: Postgres, warnings_told: list[str]
+) -> None:
+    async with postgres() as schema:
+        backends = [open_backend(schema.url) for _ in range(4)]
+        await asyncio.gather(*(backend.open() for backend in backends))
+        await asyncio.gather(
+            *(
+                backend.write_bars([BarBatch(history=answer(daily(date(1999, 1, 1), 300)))])
+                for backend in backends
+            )
+        )
+        for backend in backends:
+            await backend.aclose()
+
+        assert (await rows_of(schema))["bars_days_1999"] == 300
+        assert warnings_told == []
+
+
+async def test_a_question_for_a_year_looks_into_its_partition_only(postgres: Postgres) -> None:
+    async with postgres() as schema:
+        backend = open_backend(schema.url)
+        await backend.open()
+        await backend.write_bars([BarBatch(history=answer(daily(date(1990, 1, 1), 4_000)))])
+        await backend.aclose()
+        connection = await asyncpg.connect(schema.url)
+        plan = await connection.fetch(
+            "EXPLAIN SELECT * FROM bars WHERE symbol = 'AAPL' AND interval = '1d' "
+            "AND adjustment = 'none' AND timestamp >= '1995-02-01' AND timestamp < '1995-03-01' "
+            "ORDER BY timestamp, provider LIMIT 10"
+        )
+        await connection.close()
+
+        text = " ".join(row[0] for row in plan)
+        assert "bars_days_1995" in text
+        assert "bars_days_1994" not in text
+        assert "intraday" not in text
