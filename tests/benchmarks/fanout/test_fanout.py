@@ -30,10 +30,12 @@ Tell = Callable[[Line], None]
 
 
 @pytest.fixture
-def measure(benchmark: BenchmarkFixture) -> Callable[[Callable[[], Any]], Any]:
+def measure(request: pytest.FixtureRequest) -> Callable[[Callable[[], Any]], Any]:
     """Run what measures by itself, once, where measuring was asked for."""
-    if benchmark.disabled:
+    options = request.config.option
+    if options.benchmark_disable and not options.benchmark_enable:
         pytest.skip("measures for a minute; see make bench")
+    benchmark: BenchmarkFixture = request.getfixturevalue("benchmark")
     return lambda call: benchmark.pedantic(call, rounds=1)
 
 
