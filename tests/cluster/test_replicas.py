@@ -176,8 +176,11 @@ async def test_the_begin_of_an_epoch_that_was_not_heard_is_filled(fleet: Fleet) 
     watcher = fleet.other_than(owner)
     client = watcher.client(SYMBOLS[0])
     watcher.hub.relay(make_quote(SYMBOLS[0], sequence=7), "older")
-    bus = watcher.manager.cluster._bus
+    bus, relay = watcher.manager.cluster._bus, watcher.manager.cluster.relay
     assert bus is not None
+    assert relay is not None
+    # A hole shows by the number that was heard before it.
+    await until(lambda: owner.name in relay._numbers)
     with patch.object(bus, "_receive"):
         for _ in range(3):
             owner.publish(SYMBOLS[0])
