@@ -16,11 +16,11 @@ from tickloom.errors import BadRecord, NoData
 from tickloom.model import parse_symbol
 from tickloom.roles import HistoryRequest
 from tickloom.testing import check_quote
+from tickloom_iex.capture.archive import Capture
 from tickloom_iex.capture.bars import INTERVALS, check_request, make_bars, reach_of
 from tickloom_iex.capture.book import Book
 from tickloom_iex.capture.counts import CaptureCounts
 from tickloom_iex.capture.frames import find_udp
-from tickloom_iex.capture.library import Capture
 from tickloom_iex.capture.market import Market
 from tickloom_iex.capture.messages import decode_segment
 from tickloom_iex.capture.options import CaptureOptions

@@ -20,7 +20,7 @@ from datetime import date
 from pathlib import Path
 from threading import Event
 from tickloom_iex.capture import CaptureOptions
-from tickloom_iex.capture.library import find_captures
+from tickloom_iex.capture.archive import find_captures
 from tickloom_iex.capture.playback import Playback
 from tickloom_iex.capture.survey import Survey
 

@@ -14,9 +14,9 @@ import pytest
 
 from tickloom.model import Interval
 from tickloom.roles import HistoryRequest
+from tickloom_iex.capture.archive import find_captures
 from tickloom_iex.capture.bars import make_bars
 from tickloom_iex.capture.counts import CaptureCounts
-from tickloom_iex.capture.library import find_captures
 from tickloom_iex.capture.messages import decode_segment
 from tickloom_iex.capture.options import CaptureOptions
 from tickloom_iex.capture.playback import Playback

@@ -12,9 +12,9 @@ from loguru import logger
 
 from tickloom.errors import NoData, ProviderUnavailable, TickloomError, UnknownSymbol, verbatim
 from tickloom.model import Quote
+from tickloom_iex.capture.archive import Capture, find_captures
 from tickloom_iex.capture.background import finish, run_in_thread
 from tickloom_iex.capture.counts import CaptureCounts
-from tickloom_iex.capture.library import Capture, find_captures
 from tickloom_iex.capture.options import CaptureOptions
 from tickloom_iex.capture.survey import Survey
 

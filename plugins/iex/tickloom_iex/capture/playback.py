@@ -8,8 +8,8 @@ from threading import Event as Flag
 from msgspec import Struct
 
 from tickloom.model import Quote
+from tickloom_iex.capture.archive import Capture, read_captures
 from tickloom_iex.capture.counts import CaptureCounts
-from tickloom_iex.capture.library import Capture, read_captures
 from tickloom_iex.capture.market import NOTHING, TRADE, Market
 from tickloom_iex.capture.messages import SystemEvent
 from tickloom_iex.capture.options import CaptureOptions

@@ -7,8 +7,8 @@ from itertools import islice
 from threading import Event as Flag
 
 from tickloom.model import Quote
+from tickloom_iex.capture.archive import Capture, read_captures
 from tickloom_iex.capture.counts import CaptureCounts
-from tickloom_iex.capture.library import Capture, read_captures
 from tickloom_iex.capture.market import NOTHING, Market
 from tickloom_iex.capture.messages import Message, SystemEvent, TradeReport
 from tickloom_iex.capture.spool import TradeSpool

@@ -8,8 +8,8 @@ from threading import Event as Flag
 import pytest
 
 from tickloom.errors import ProviderUnavailable
+from tickloom_iex.capture.archive import find_captures, read_captures
 from tickloom_iex.capture.counts import CaptureCounts
-from tickloom_iex.capture.library import find_captures, read_captures
 from tickloom_iex.capture.segments import SegmentReader
 
 _DAY = 86_400.0
