@@ -263,7 +263,8 @@ async def test_a_minute_with_bad_clients_leaves_nothing_behind_and_costs_the_oth
         await server.hang_up()
         at_last = await server.held()
         for _ in range(100):
-            if not at_last["connections"] and at_last["tasks"] <= at_first["tasks"]:
+            # Fewer, since one of the first published.
+            if not at_last["connections"] and at_last["tasks"] < at_first["tasks"]:
                 break
             await asyncio.sleep(0.1)
             at_last = await server.held()
@@ -271,7 +272,6 @@ async def test_a_minute_with_bad_clients_leaves_nothing_behind_and_costs_the_oth
         assert at_last["total"] > 5_000
         assert (at_last["connections"], at_last["subscriptions"]) == (0, 0)
         assert at_last["streamed"] == at_first["streamed"]
-        # One of them published.
         assert at_last["tasks"] < at_first["tasks"]
         grown = late["resident_bytes"] - warm["resident_bytes"]
         assert grown < 10 * MIB, (warm, late)
