@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 import stamina
 from hypothesis import HealthCheck, settings
+from loguru import logger
 
+from databases import database, nothing_is_left, postgres
 from tickloom.clock import FakeClock
+
+__all__ = ["database", "nothing_is_left", "postgres"]
 
 # Machines that run tests are busy with other things; the time of an example says nothing.
 settings.register_profile("tickloom", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -39,3 +43,11 @@ def recorded() -> Path:
     if not RECORDED.is_dir():
         pytest.skip("the folder of recorded vendor answers is not beside this checkout")
     return RECORDED
+
+
+@pytest.fixture
+def warnings_told() -> Iterator[list[str]]:
+    told: list[str] = []
+    sink = logger.add(told.append, level="WARNING", format="{message}")
+    yield told
+    logger.remove(sink)

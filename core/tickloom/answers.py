@@ -10,10 +10,10 @@ from typing import cast
 from tickloom.cache import CacheManager, SingleFlight
 from tickloom.errors import BadRecord, TickloomError
 from tickloom.feeds import Reader
+from tickloom.history import Histories
 from tickloom.model import Company, HistoricalData, Quote, SymbolMatch
 from tickloom.pipeline import Pipeline
 from tickloom.roles import HistoryRequest
-from tickloom.store import Histories
 
 Batch = asyncio.Task[dict[str, Quote | TickloomError]]
 

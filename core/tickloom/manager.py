@@ -6,22 +6,18 @@ import asyncio
 import random
 import secrets
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import date
 from importlib.metadata import EntryPoint
 from types import TracebackType
 from typing import Any, Self
 
-import httpx
 from loguru import logger
 
-from tickloom import __version__
-from tickloom.answers import Answers, Quotes
-from tickloom.cache import CacheManager
+from tickloom.answers import Quotes
 from tickloom.clock import Clock, SystemClock
 from tickloom.config import config
 from tickloom.errors import ConfigError, InvalidSymbol, TickloomError
-from tickloom.feeds import Feeds, Reader, Router, Sessions, open_sources
 from tickloom.model import (
     Company,
     HistoricalData,
@@ -34,15 +30,10 @@ from tickloom.model import (
 )
 from tickloom.monitoring.health import overall, providers_health
 from tickloom.monitoring.logs import guard_library_logs
-from tickloom.pipeline import Pipeline
-from tickloom.plugins import Plugins, load_plugins
-from tickloom.quality import Inspector
 from tickloom.questions import check_history, check_search, check_symbols
-from tickloom.relay import Cluster
+from tickloom.rooms import Rooms
 from tickloom.settings import Settings
-from tickloom.store import Histories, HistoryStore, QuoteWriter, may_trade, open_backend
-from tickloom.stream import Demand, Hub, LiveBar, Ring
-from tickloom.streaming import StreamManager
+from tickloom.stream import LiveBar
 
 _WRITER_LIMIT_S = 4.0
 _PLUGINS_LIMIT_S = 2.0
@@ -84,71 +75,22 @@ class MarketDataManager:
         self.clock: Clock = clock or SystemClock()
         self.epoch = secrets.token_hex(8)
         guard_library_logs()
-        self._http = httpx.AsyncClient(
-            timeout=self.settings.feeds.provider_timeout_s,
-            headers={"User-Agent": f"tickloom/{__version__}"},
-        )
-        self.plugins: Plugins = load_plugins(self.settings, self._http, self.clock, entry_points)
-        self._jitter = jitter or random.Random()  # noqa: S311 - spreads retries, guards nothing
-        self.cache_manager = CacheManager(self.settings.cache, self.settings.redis, self.clock)
-        redis = self.cache_manager.redis_cache.client
-        sources = open_sources(
-            self.plugins.providers, self.settings, redis, self.clock, self._jitter
-        )
-        self.router = Router(sources, self.settings.providers)
-        self.inspector = Inspector(self.plugins.validators)
-        self.writer = QuoteWriter(
-            open_backend(self.settings.database.url), self.settings.database, self.clock
-        )
-        reader = Reader(self.router)
-        demand = Demand()
-        hub = self._open_hub(demand)
-        self.pipeline = Pipeline(self.inspector, self.cache_manager.quotes, hub, self.writer)
-        self.cluster = Cluster(
-            self.settings,
-            redis,
-            hub,
-            demand,
-            self.cache_manager.quotes,
-            self.pipeline.accept,
-            self.clock,
-            self._jitter,
-        )
-        if self.cluster.relay is not None:
-            self.pipeline.join(self.cluster.relay)
-        feeds = self._open_feeds(reader, hub)
-        self.stream_manager = StreamManager(
-            hub, demand, feeds, self.router, self.settings.stream, self.clock, self.cluster
-        )
-        self.histories = self._open_histories(reader)
-        self._answers = Answers(reader, self.cache_manager, self.pipeline, self.histories)
+        jitter = jitter or random.Random()  # noqa: S311 - spreads retries, guards nothing
+        self._rooms = rooms = Rooms(self.settings, self.epoch, self.clock, jitter, entry_points)
+        self.plugins = rooms.plugins
+        self.cache_manager = rooms.cache
+        self.router = rooms.router
+        self.inspector = rooms.inspector
+        self.writer = rooms.writer
+        self.pipeline = rooms.pipeline
+        self.cluster = rooms.cluster
+        self.stream_manager = rooms.stream
+        self.histories = rooms.histories
+        self._answers = rooms.answers
         self._warming: asyncio.Task[None] | None = None
         self._started_s: float | None = None
         self._requests = 0
         self._errors = 0
-
-    def _open_hub(self, demand: Demand) -> Hub:
-        stream = self.settings.stream
-        ring = Ring(self.clock, stream.ring.count, stream.ring.max_bytes, stream.ring.age_s)
-        return Hub(self.epoch, demand, ring, self.clock, stream.flush_interval_ms / 1_000)
-
-    def _open_histories(self, reader: Reader) -> Histories:
-        # A connection of its own: a long answer would hold up the ticks.
-        backend = open_backend(self.settings.database.url)
-        store = HistoryStore(backend, self.clock, may_trade)
-        return Histories(store, reader.history, self.clock)
-
-    def _open_feeds(self, reader: Reader, hub: Hub) -> Feeds:
-        return Feeds(
-            reader,
-            self.cluster.wanted,
-            self.cluster.relay or hub,
-            self.pipeline,
-            self.settings.feeds,
-            self.clock,
-            self._jitter,
-            Sessions(self.clock) if self.settings.feeds.sessions else None,
-        )
 
     async def __aenter__(self) -> Self:
         await self.initialize()
@@ -183,19 +125,11 @@ class MarketDataManager:
         Each part has its own limit, together under ten seconds; one that fails does not keep the
         others open.
         """
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(self._http.aclose)
-            stack.push_async_callback(self.plugins.aclose, _PLUGINS_LIMIT_S)
-            stack.push_async_callback(self.cache_manager.aclose)
-            stack.push_async_callback(self.writer.aclose, _WRITER_LIMIT_S)
-            stack.push_async_callback(self.histories.aclose)
-            stack.push_async_callback(self._answers.aclose)
-            stack.push_async_callback(self.cluster.aclose)
-            stack.push_async_callback(self.stream_manager.aclose)
-            if self._warming is not None:
-                self._warming.cancel()
-                await asyncio.gather(self._warming, return_exceptions=True)
-                self._warming = None
+        warming, self._warming = self._warming, None
+        if warming is not None:
+            warming.cancel()
+            await asyncio.gather(warming, return_exceptions=True)
+        await self._rooms.aclose()
 
     async def start_streaming(self, symbols: Sequence[str] = ()) -> None:
         """Begin to read the feeds, and keep ``symbols`` fresh even while nobody subscribes.

@@ -32,7 +32,7 @@ async def test_a_program_that_uses_the_python_api_logs_no_query(
 ) -> None:
     caplog.set_level(level)
     async with MarketDataManager(settings_of(), entry_points=()) as manager:
-        await fetch(manager._http, "acme", f"{server.url}/query", {"apikey": KEY})
+        await fetch(manager._rooms.http, "acme", f"{server.url}/query", {"apikey": KEY})
 
     assert server.requests[0].query == {"apikey": KEY}
     assert f"GET {server.url}/query?… " in caplog.text

@@ -18,7 +18,7 @@ from tickloom.model import Quote
 from tickloom.store import Backend, known_migrations, migrate, open_backend
 
 if TYPE_CHECKING:
-    from conftest import Database, Settled
+    from databases import Database, Settled
 
 BAD_QUOTES = {
     "a number that needs more than 64 bits": make_quote("BAD", volume=2**63),

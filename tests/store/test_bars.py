@@ -21,7 +21,7 @@ from tickloom.store import Backend, BarBatch, BarQuery, Days, StoredRange, open_
 from tickloom.store.bars import ProviderBar, StoredAction
 
 if TYPE_CHECKING:
-    from conftest import Database
+    from databases import Database
 
 NEW_YEAR = datetime(2026, 1, 1, 5, tzinfo=UTC)
 JANUARY = Days(date(2026, 1, 1), date(2026, 1, 31))

@@ -26,7 +26,7 @@ from tickloom.roles import HistoryRequest
 from tickloom.store import Days, HistoryStore, Kept, open_backend
 
 if TYPE_CHECKING:
-    from conftest import Database, Settled
+    from databases import Database, Settled
 
 TODAY = date(2026, 11, 24)  # a Tuesday
 DAY = timedelta(days=1)

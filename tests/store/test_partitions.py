@@ -17,7 +17,7 @@ from tickloom.store import BarBatch, migrate, open_backend
 from tickloom.store.partitions import partition_of, partitions_ahead
 
 if TYPE_CHECKING:
-    from conftest import Postgres, PostgresSchema
+    from databases import Postgres, PostgresSchema
 
 TIMES = st.datetimes(datetime(1802, 1, 1), datetime(2197, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - the zone is given beside
 

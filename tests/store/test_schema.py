@@ -22,7 +22,7 @@ from tickloom.store import known_migrations, migrate, schema_version
 SERVER = "postgresql://postgres@127.0.0.1:5432/test"
 
 if TYPE_CHECKING:
-    from conftest import Database, Settled
+    from databases import Database, Settled
 
 SEED_COLUMNS = {
     *("id", "symbol", "timestamp", "open_price", "high_price", "low_price", "close_price"),

@@ -18,7 +18,7 @@ from tickloom.settings import DatabaseSettings
 from tickloom.store import QuoteWriter, known_migrations, open_backend
 
 if TYPE_CHECKING:
-    from conftest import Database, Postgres, Settled
+    from databases import Database, Postgres, Settled
 
 MakeWriter = Callable[..., QuoteWriter]
 

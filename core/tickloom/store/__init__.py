@@ -7,7 +7,6 @@ backend (SQLite, PostgreSQL, or none). The history store keeps bars of days that
 from tickloom.store.backend import Backend, NoBackend, open_backend
 from tickloom.store.bars import BarBatch, BarQuery, StoredRange
 from tickloom.store.days import Days
-from tickloom.store.filling import Histories, may_trade
 from tickloom.store.history import HistoryStore, Kept, StoredHistory
 from tickloom.store.postgres import PostgresBackend
 from tickloom.store.rows import Record
@@ -20,7 +19,6 @@ __all__ = [
     "BarBatch",
     "BarQuery",
     "Days",
-    "Histories",
     "HistoryStore",
     "Kept",
     "MigrationReport",
@@ -32,7 +30,6 @@ __all__ = [
     "StoredHistory",
     "StoredRange",
     "known_migrations",
-    "may_trade",
     "migrate",
     "open_backend",
     "schema_version",

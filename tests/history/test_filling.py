@@ -12,12 +12,13 @@ import pytest
 from barsamples import RECEIVED, answer, daily
 from tickloom.clock import FakeClock
 from tickloom.errors import NoData, ProviderUnavailable, TickloomError
+from tickloom.history import Histories, may_trade
 from tickloom.model import Dividend, HistoricalData, Interval, Split, encode_history
 from tickloom.roles import HistoryRequest
-from tickloom.store import Histories, HistoryStore, may_trade, open_backend
+from tickloom.store import HistoryStore, open_backend
 
 if TYPE_CHECKING:
-    from conftest import Database
+    from databases import Database
 
 TODAY = date(2026, 11, 24)  # a Tuesday
 

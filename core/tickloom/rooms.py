@@ -1,0 +1,128 @@
+"""Makes the rooms from the settings, joins them, and closes them in order."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from importlib.metadata import EntryPoint
+
+import httpx
+
+from tickloom import __version__
+from tickloom.answers import Answers
+from tickloom.cache import CacheManager
+from tickloom.clock import Clock
+from tickloom.feeds import Feeds, Reader, Router, Sessions, open_sources
+from tickloom.history import Histories, may_trade
+from tickloom.pipeline import Pipeline
+from tickloom.plugins import Plugins, load_plugins
+from tickloom.quality import Inspector
+from tickloom.relay import Cluster
+from tickloom.settings import Settings
+from tickloom.store import HistoryStore, QuoteWriter, open_backend
+from tickloom.stream import Demand, Hub, Ring
+from tickloom.streaming import StreamManager
+
+_WRITER_LIMIT_S = 4.0
+_PLUGINS_LIMIT_S = 2.0
+
+
+class Rooms:
+    """Everything that a manager works with; nothing is opened or started by making it.
+
+    Args:
+        settings: Of all rooms.
+        epoch: Of the sequences of this process.
+        clock: For all rooms.
+        jitter: Spreads retries.
+        entry_points: The plugins to consider; ``None`` = all installed.
+
+    Raises:
+        ConfigError: A setting is wrong.
+        PluginError: ``plugins.strict`` is set and a plugin failed.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        epoch: str,
+        clock: Clock,
+        jitter: random.Random,
+        entry_points: Iterable[EntryPoint] | None,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._jitter = jitter
+        self.http = httpx.AsyncClient(
+            timeout=settings.feeds.provider_timeout_s,
+            headers={"User-Agent": f"tickloom/{__version__}"},
+        )
+        self.plugins: Plugins = load_plugins(settings, self.http, clock, entry_points)
+        self.cache = CacheManager(settings.cache, settings.redis, clock)
+        redis = self.cache.redis_cache.client
+        sources = open_sources(self.plugins.providers, settings, redis, clock, jitter)
+        self.router = Router(sources, settings.providers)
+        self.inspector = Inspector(self.plugins.validators)
+        self.writer = QuoteWriter(open_backend(settings.database.url), settings.database, clock)
+        reader = Reader(self.router)
+        demand = Demand()
+        hub = self._open_hub(epoch, demand)
+        self.pipeline = Pipeline(self.inspector, self.cache.quotes, hub, self.writer)
+        self.cluster = Cluster(
+            settings,
+            redis,
+            hub,
+            demand,
+            self.cache.quotes,
+            self.pipeline.accept,
+            clock,
+            jitter,
+        )
+        if self.cluster.relay is not None:
+            self.pipeline.join(self.cluster.relay)
+        feeds = self._open_feeds(reader, hub)
+        self.stream = StreamManager(
+            hub, demand, feeds, self.router, settings.stream, clock, self.cluster
+        )
+        self.histories = self._open_histories(reader)
+        self.answers = Answers(reader, self.cache, self.pipeline, self.histories)
+
+    def _open_hub(self, epoch: str, demand: Demand) -> Hub:
+        stream = self._settings.stream
+        ring = Ring(self._clock, stream.ring.count, stream.ring.max_bytes, stream.ring.age_s)
+        return Hub(epoch, demand, ring, self._clock, stream.flush_interval_ms / 1_000)
+
+    def _open_histories(self, reader: Reader) -> Histories:
+        # A connection of its own: a long answer would hold up the ticks.
+        backend = open_backend(self._settings.database.url)
+        store = HistoryStore(backend, self._clock, may_trade)
+        return Histories(store, reader.history, self._clock)
+
+    def _open_feeds(self, reader: Reader, hub: Hub) -> Feeds:
+        return Feeds(
+            reader,
+            self.cluster.wanted,
+            self.cluster.relay or hub,
+            self.pipeline,
+            self._settings.feeds,
+            self._clock,
+            self._jitter,
+            Sessions(self._clock) if self._settings.feeds.sessions else None,
+        )
+
+    async def aclose(self) -> None:
+        """Stop everything and write what is queued; may be called twice.
+
+        Each part has its own limit, together under ten seconds; one that fails does not keep the
+        others open.
+        """
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.http.aclose)
+            stack.push_async_callback(self.plugins.aclose, _PLUGINS_LIMIT_S)
+            stack.push_async_callback(self.cache.aclose)
+            stack.push_async_callback(self.writer.aclose, _WRITER_LIMIT_S)
+            stack.push_async_callback(self.histories.aclose)
+            stack.push_async_callback(self.answers.aclose)
+            stack.push_async_callback(self.cluster.aclose)
+            stack.push_async_callback(self.stream.aclose)
