@@ -300,6 +300,7 @@ class MarketDataManager:
             "quality": self.inspector.stats(),
             "storage": self.writer.stats(),
             "history": self.histories.stats(),
+            "live_bars": self._rooms.keeper.stats(),
             "pipeline": {"accepted": self.pipeline.accepted},
         }
 

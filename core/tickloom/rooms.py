@@ -20,7 +20,7 @@ from tickloom.plugins import Plugins, load_plugins
 from tickloom.quality import Inspector
 from tickloom.relay import Cluster
 from tickloom.settings import Settings
-from tickloom.store import HistoryStore, QuoteWriter, open_backend
+from tickloom.store import BarKeeper, HistoryStore, QuoteWriter, open_backend
 from tickloom.stream import Demand, Hub, Ring
 from tickloom.streaming import StreamManager
 
@@ -81,23 +81,26 @@ class Rooms:
         )
         if self.cluster.relay is not None:
             self.pipeline.join(self.cluster.relay)
-        feeds = self._open_feeds(reader, hub)
+        # A connection of its own: a long answer would hold up the ticks.
+        kept = HistoryStore(open_backend(settings.database.url), clock, may_trade)
+        self.keeper = BarKeeper(kept, clock, settings.database.live_bars)
         self.stream = StreamManager(
-            hub, demand, feeds, self.router, settings.stream, clock, self.cluster
+            hub,
+            demand,
+            self._open_feeds(reader, hub),
+            self.router,
+            settings.stream,
+            clock,
+            self.cluster,
+            self.keeper,
         )
-        self.histories = self._open_histories(reader)
+        self.histories = Histories(kept, reader.history, clock)
         self.answers = Answers(reader, self.cache, self.pipeline, self.histories)
 
     def _open_hub(self, epoch: str, demand: Demand) -> Hub:
         stream = self._settings.stream
         ring = Ring(self._clock, stream.ring.count, stream.ring.max_bytes, stream.ring.age_s)
         return Hub(epoch, demand, ring, self._clock, stream.flush_interval_ms / 1_000)
-
-    def _open_histories(self, reader: Reader) -> Histories:
-        # A connection of its own: a long answer would hold up the ticks.
-        backend = open_backend(self._settings.database.url)
-        store = HistoryStore(backend, self._clock, may_trade)
-        return Histories(store, reader.history, self._clock)
 
     def _open_feeds(self, reader: Reader, hub: Hub) -> Feeds:
         return Feeds(
@@ -123,6 +126,7 @@ class Rooms:
             stack.push_async_callback(self.cache.aclose)
             stack.push_async_callback(self.writer.aclose, _WRITER_LIMIT_S)
             stack.push_async_callback(self.histories.aclose)
+            stack.push_async_callback(self.keeper.aclose)
             stack.push_async_callback(self.answers.aclose)
             stack.push_async_callback(self.cluster.aclose)
             stack.push_async_callback(self.stream.aclose)

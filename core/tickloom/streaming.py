@@ -22,6 +22,7 @@ from tickloom.relay import Cluster
 from tickloom.settings import StreamSettings
 from tickloom.stream import Bars, Connection, Demand, Hub, LiveBar, Status, Tick, WireFormat
 from tickloom.stream.bar import BAR_INTERVALS, BarItem
+from tickloom.stream.bars import Keeper
 from tickloom.stream.wanted import PLAIN, Wish
 
 
@@ -36,6 +37,7 @@ class StreamManager:
         settings: Limits of a connection.
         clock: Closes bars.
         cluster: The other replicas.
+        keeper: Stores closed bars before they are told; ``None`` = nobody does.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class StreamManager:
         settings: StreamSettings,
         clock: Clock,
         cluster: Cluster,
+        keeper: Keeper | None = None,
     ) -> None:
         self.hub = hub
         self.feeds = feeds
@@ -61,7 +64,9 @@ class StreamManager:
             for name, source in router.sources.items()
             if source.info.timeliness is Timeliness.END_OF_DAY
         }
-        self.bars = Bars(hub, demand, clock, is_daily=lambda quote: quote.provider in daily)
+        self.bars = Bars(
+            hub, demand, clock, is_daily=lambda quote: quote.provider in daily, keeper=keeper
+        )
         hub.on_tick = self.bars.take
 
     @property

@@ -49,6 +49,8 @@ class DatabaseSettings(_Table, frozen=True):
     """Rows in one write."""
     batch_age_s: PositiveSeconds = 1.0
     """Longest time that a row waits for its batch to fill."""
+    live_bars: tuple[Literal["1s", "1m", "5m", "1h", "1d"], ...] = ("1m", "5m", "1h", "1d")
+    """Which bars of the stream are stored before they are told as closed."""
 
 
 class RedisSettings(_Table, frozen=True):

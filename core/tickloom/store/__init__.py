@@ -8,6 +8,7 @@ from tickloom.store.backend import Backend, NoBackend, open_backend
 from tickloom.store.bars import BarBatch, BarQuery, StoredRange
 from tickloom.store.days import Days
 from tickloom.store.history import HistoryStore, Kept, StoredHistory
+from tickloom.store.livebars import BarKeeper
 from tickloom.store.postgres import PostgresBackend
 from tickloom.store.rows import Record
 from tickloom.store.schema import MigrationReport, known_migrations, migrate, schema_version
@@ -17,6 +18,7 @@ from tickloom.store.writer import QuoteWriter
 __all__ = [
     "Backend",
     "BarBatch",
+    "BarKeeper",
     "BarQuery",
     "Days",
     "HistoryStore",

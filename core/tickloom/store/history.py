@@ -9,6 +9,7 @@ from typing import Any
 
 from loguru import logger
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tickloom.clock import Clock
 from tickloom.errors import BadRecord, StoreUnavailable
@@ -157,21 +158,28 @@ class HistoryStore:
             StoreUnavailable: The database is away; nothing that counts as complete is lost.
         """
         sifted = [sift(answer, self._today(answer.symbol), self._is_session) for answer in answers]
-        stored = rejected = 0
-        refused: set[SeriesKey] = set()
-        for group in cut([one.batch for one in sifted], _WRITE_BARS):
-            more, bad = await self._write(without_complete(group, refused), refused)
-            stored += more
-            rejected += bad
-        kept = Kept(
-            stored=stored,
+        kept = replace(
+            await self.keep([one.batch for one in sifted]),
             unfinished=sum(one.unfinished for one in sifted),
             outside=sum(one.outside for one in sifted),
-            rejected=rejected,
         )
         for name in self._counts:
             self._counts[name] += getattr(kept, name)
         return kept
+
+    async def keep(self, batches: Sequence[BarBatch]) -> Kept:
+        """Store bars as they are; what the database refuses is counted and told.
+
+        Raises:
+            StoreUnavailable: The database is away; nothing that counts as complete is lost.
+        """
+        stored = rejected = 0
+        refused: set[SeriesKey] = set()
+        for group in cut(batches, _WRITE_BARS):
+            more, bad = await self._write(without_complete(group, refused), refused)
+            stored += more
+            rejected += bad
+        return Kept(stored=stored, rejected=rejected)
 
     def stats(self) -> dict[str, Any]:
         """Return counts of bars since the start, named as in :class:`Kept`."""

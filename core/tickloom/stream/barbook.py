@@ -130,8 +130,9 @@ class Book:
     A bar stays for two more intervals or a minute, whichever is longer, counted by the venue's
     times. An interval without a tick has no bar.
 
-    ``told`` is the message that was told last, ``due_s`` the monotonic second at which the newest
-    bar is to be closed, and ``armed_s`` that at which somebody will look.
+    ``told`` is the message that was told last, ``held`` has those that wait for a bar to be stored,
+    each with whether it may go; ``due_s`` is the monotonic second at which the newest bar is to be
+    closed, and ``armed_s`` that at which somebody will look.
 
     Args:
         interval: Length of a bar.
@@ -141,7 +142,7 @@ class Book:
 
     __slots__ = (
         "_before", "_day_of", "_floor", "_is_daily", "_lateness_s", "_left_out", "_length_s",
-        "_whole_from_s", "armed_s", "bars", "channel", "due_s", "has_older", "interval",
+        "_whole_from_s", "armed_s", "bars", "channel", "due_s", "has_older", "held", "interval",
         "newest_s", "told",
     )  # fmt: skip
 
@@ -164,6 +165,7 @@ class Book:
         # True while bars before the newest are to be told.
         self.has_older = False
         self.told: Item | None = None
+        self.held: dict[Item, bool] = {}
         self._left_out = left_out
 
     def take(self, point: Point) -> bool:

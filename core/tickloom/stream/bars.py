@@ -7,7 +7,8 @@ import itertools
 import math
 from collections import Counter, deque
 from collections.abc import Callable, Collection
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from tickloom.clock import Cancellable, Clock
 from tickloom.model import Quote, is_glob, matches, venue_day
@@ -30,11 +31,25 @@ _SLACK_S = 0.02
 _MOST_AT_ONCE = 200
 
 
+class Keeper(Protocol):
+    """Where closed bars outlive the process."""
+
+    def keep(self, bar: LiveBar, then: Callable[[], None]) -> bool:
+        """Begin to store a bar; false = it is not kept, and nothing will come of it.
+
+        Args:
+            bar: Closed or corrected.
+            then: Called later, once, when the bar may be told.
+        """
+        ...
+
+
 class Bars:
     """Keeps the bars that somebody wants, and tells them to the hub's connections.
 
     The venue's time of a tick decides which bar it belongs to. A bar is closed by the clock, or by
-    the first tick of a later interval. What nobody wants is not built, and forgotten.
+    the first tick of a later interval. What nobody wants is not built, and forgotten. With a keeper
+    a closed bar is told only when it is stored, and what comes after it of the same bars waits.
 
     Args:
         hub: Tells the bars; keeps the ticks that a bar begins with.
@@ -42,6 +57,7 @@ class Bars:
         clock: Closes bars.
         day_of: The day that a daily bar spans.
         is_daily: True for a quote that stands for its whole day, as end-of-day values do.
+        keeper: Stores closed bars; ``None`` = they are not kept.
     """
 
     def __init__(
@@ -51,12 +67,14 @@ class Bars:
         clock: Clock,
         day_of: DayOf = venue_day,
         is_daily: Callable[[Quote], bool] = lambda _: False,
+        keeper: Keeper | None = None,
     ) -> None:
         self._hub = hub
         self._demand = demand
         self._clock = clock
         self._day_of = day_of
         self._is_daily = is_daily
+        self._keeper = keeper
         self._series: dict[str, Series] = {}
         self._unwanted: set[str] = set()
         self._globs: dict[str, list[str]] = {}
@@ -213,11 +231,38 @@ class Bars:
             self._hot_timer = self._clock.call_later(self._hot[0][0] - now_s, self._cool)
 
     def _tell_book(self, series: Series, book: Book) -> None:
+        if book.held:
+            # It stays changed, and is told as it is then.
+            return
         for bar in book.changed():
             item = self._item(series.symbol, book, bar)
-            book.told = item
-            self.told[item.bar.state] += 1
-            self._hub.publish_item(item, book.channel)
+            if self._is_held(series, book, item):
+                book.held[item] = False
+            elif book.held:
+                book.held[item] = True
+            else:
+                self._publish(book, item)
+
+    def _is_held(self, series: Series, book: Book, item: BarItem) -> bool:
+        if self._keeper is None or item.is_conflatable:
+            return False
+        return self._keeper.keep(item.bar, partial(self._let_go, series, book, item))
+
+    def _let_go(self, series: Series, book: Book, item: BarItem) -> None:
+        book.held[item] = True
+        while book.held:
+            first = next(iter(book.held))
+            if not book.held[first]:
+                return
+            del book.held[first]
+            if isinstance(first, BarItem):
+                self._publish(book, first)
+        self._tell_book(series, book)
+
+    def _publish(self, book: Book, item: BarItem) -> None:
+        book.told = item
+        self.told[item.bar.state] += 1
+        self._hub.publish_item(item, book.channel)
 
     def _item(self, symbol: str, book: Book, bar: FormingBar) -> BarItem:
         key = bar_key(symbol, book.channel)

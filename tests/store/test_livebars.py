@@ -1,0 +1,163 @@
+"""Closed bars of the stream in a real database, before they are told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tickloom.clock import FakeClock, SystemClock
+from tickloom.model import Interval, PriceAdjustment
+from tickloom.store import BarKeeper, BarQuery, HistoryStore, open_backend
+from tickloom.stream import LiveBar
+
+if TYPE_CHECKING:
+    from databases import Database, Settled
+
+BEGIN = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)
+KEPT = ("1m", "1d")
+
+
+def live(minute: int = 0, **fields: Any) -> LiveBar:
+    prices = {name: Decimal("10.25") for name in ("open", "high", "low", "close")}
+    values: dict[str, Any] = {
+        "symbol": "AAPL",
+        "interval": "1m",
+        "timestamp": BEGIN + timedelta(minutes=minute),
+        "state": "closed",
+        "ticks": 3,
+        "epoch": "e1",
+        "sequence": minute + 1,
+        "volume": 700,
+        "currency": "USD",
+    }
+    return LiveBar(**(values | prices | fields))
+
+
+async def stored(database: Database) -> list[tuple[str, datetime, Decimal]]:
+    backend = open_backend(database.url)
+    await backend.open()
+    query = BarQuery(
+        symbol="AAPL",
+        interval=Interval.MINUTE,
+        adjustment=PriceAdjustment.NONE,
+        since=BEGIN - timedelta(days=1),
+        until=BEGIN + timedelta(days=10),
+    )
+    found = [one async for piece in backend.read_bars(query, 1_000) for one in piece]
+    await backend.aclose()
+    return [(provider, bar.timestamp, bar.close_price) for provider, bar in found]
+
+
+@pytest.fixture
+async def store(database: Database) -> AsyncIterator[HistoryStore]:
+    store = HistoryStore(open_backend(database.url), SystemClock())
+    yield store
+    await store.aclose()
+
+
+@pytest.fixture
+async def keeper(store: HistoryStore) -> AsyncIterator[BarKeeper]:
+    keeper = BarKeeper(store, SystemClock(), KEPT, limit_s=30.0)
+    yield keeper
+    await keeper.aclose()
+
+
+async def test_a_bar_is_in_the_database_when_it_may_be_told(
+    database: Database, keeper: BarKeeper
+) -> None:
+    told = asyncio.Event()
+    assert keeper.keep(live(), told.set)
+    await told.wait()
+    assert await stored(database) == [("live", BEGIN, Decimal("10.25"))]
+    assert keeper.stats()["stored"] == 1
+
+
+async def test_a_corrected_bar_replaces_the_closed_one(
+    database: Database, keeper: BarKeeper
+) -> None:
+    for price in ("10.25", "11.5"):
+        told = asyncio.Event()
+        keeper.keep(live(close=Decimal(price), high=Decimal(12)), told.set)
+        await told.wait()
+    assert await stored(database) == [("live", BEGIN, Decimal("11.5"))]
+
+
+async def test_many_bars_go_in_few_writes(database: Database, keeper: BarKeeper) -> None:
+    left = asyncio.Semaphore(0)
+    for minute in range(3_000):
+        keeper.keep(live(minute), left.release)
+    for _ in range(3_000):
+        await left.acquire()
+    assert len(await stored(database)) == 3_000
+
+
+@pytest.mark.parametrize("fields", [{"interval": "1s"}, {"partial": True}])
+async def test_what_is_not_kept_is_told_without_waiting(
+    keeper: BarKeeper, fields: dict[str, Any]
+) -> None:
+    assert not keeper.keep(live(**fields), lambda: None)
+
+
+async def test_without_a_database_nothing_waits() -> None:
+    store = HistoryStore(open_backend(""), SystemClock())
+    assert not BarKeeper(store, SystemClock(), KEPT).keep(live(), lambda: None)
+    await store.aclose()
+
+
+async def test_a_database_that_is_away_holds_a_bar_back_for_its_limit_only_and_gets_it_later(
+    database: Database, store: HistoryStore
+) -> None:
+    first = asyncio.Event()
+    clock = FakeClock()
+    keeper = BarKeeper(store, clock, KEPT, limit_s=2.0)
+    keeper.keep(live(), first.set)
+    await first.wait()
+    told: list[int] = []
+    async with database.away():
+        keeper.keep(live(1), lambda: told.append(1))
+        await clock.advance(1.9)
+        assert told == []
+        await clock.advance(0.2)
+        assert told == [1]
+        keeper.keep(live(2), lambda: told.append(2))
+        await clock.advance(1.0)
+        assert told == [1]
+    while keeper.stats()["waiting"]:
+        await clock.advance(1.0)
+        await asyncio.sleep(0.01)
+    await keeper.aclose()
+    assert [at for _, at, _ in await stored(database)] == [
+        BEGIN + timedelta(minutes=minute) for minute in range(3)
+    ]
+    assert keeper.stats()["told_unstored"] >= 1
+
+
+async def test_a_bar_that_the_database_refuses_holds_nobody_up(
+    database: Database, keeper: BarKeeper
+) -> None:
+    left = asyncio.Semaphore(0)
+    keeper.keep(live(symbol="BAD\0"), left.release)
+    keeper.keep(live(), left.release)
+    await left.acquire()
+    await left.acquire()
+    assert len(await stored(database)) == 1
+    assert keeper.stats()["rejected"] == 1
+
+
+async def test_closing_writes_what_waits_and_leaves_nothing_behind(
+    database: Database, store: HistoryStore, nothing_is_left: Settled
+) -> None:
+    keeper = BarKeeper(store, SystemClock(), KEPT)
+    for minute in range(100):
+        keeper.keep(live(minute), lambda: None)
+    await keeper.aclose()
+    await keeper.aclose()
+    await store.aclose()
+    assert len(await stored(database)) == 100
+    assert not keeper.keep(live(), lambda: None)
+    await nothing_is_left()
