@@ -11,6 +11,7 @@ from tickloom.model import (
     SymbolParts,
     is_glob,
     join_symbol,
+    matcher,
     matches,
     parse_glob,
     parse_symbol,
@@ -157,3 +158,12 @@ def test_any_text_is_a_symbol_or_an_error_of_ours(text: str) -> None:
     assert parse_symbol(symbol) == symbol
     assert symbol.isascii()
     assert symbol.isprintable()
+
+
+@pytest.mark.parametrize("patterns", [[], ["SIM.*"], ["A?PL", "SIM.*", "*.L", "B*K*B"]])
+def test_many_patterns_match_what_each_of_them_does(patterns: list[str]) -> None:
+    symbols = ["SIM.ACME", "XSIM.A", "AAPL", "TSCO.L", "BRK.B", "BKB", "AAPLX", ""]
+    fits = matcher(patterns)
+    assert [fits(symbol) for symbol in symbols] == [
+        any(matches(symbol, pattern) for pattern in patterns) for symbol in symbols
+    ]

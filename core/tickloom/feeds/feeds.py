@@ -20,7 +20,7 @@ from tickloom.feeds.reader import Reader
 from tickloom.feeds.sessions import Sessions
 from tickloom.feeds.source import Source
 from tickloom.feeds.standins import find_stand_ins
-from tickloom.model import Quote, Timeliness, is_glob, matches
+from tickloom.model import Quote, Timeliness, is_glob, matcher
 from tickloom.settings import FeedSettings
 from tickloom.stream import Status, StatusState
 
@@ -239,8 +239,7 @@ class Feeds:
         symbols = {pattern for pattern in patterns if not is_glob(pattern)}
         globs = patterns - symbols
         if globs:
-            listed = self._router.listed()
-            symbols |= {symbol for symbol in listed if any(matches(symbol, glob) for glob in globs)}
+            symbols |= set(filter(matcher(globs), self._router.listed()))
         return symbols
 
     def _tell(self, source: Source, state: StatusState, reason: str = "") -> None:

@@ -17,8 +17,9 @@ is also a venue's suffix keeps its dash, since ``.L`` is London: ``ABC-L``.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from enum import StrEnum
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
 
 from msgspec import Struct
 
@@ -187,3 +188,12 @@ def is_glob(pattern: str) -> bool:
 def matches(symbol: str, pattern: str) -> bool:
     """True where ``symbol`` fits a parsed ``pattern``."""
     return fnmatchcase(symbol, pattern)
+
+
+def matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
+    """Return what tells whether a symbol fits any of several parsed patterns, in one go."""
+    texts = sorted(set(patterns))
+    if not texts:
+        return lambda _symbol: False
+    fits = re.compile("|".join(map(translate, texts))).match
+    return lambda symbol: fits(symbol) is not None

@@ -17,7 +17,7 @@ from tickloom.errors import (
     TooManySymbols,
     verbatim,
 )
-from tickloom.model import is_glob, matches, parse_glob
+from tickloom.model import is_glob, matcher, parse_glob
 from tickloom.stream.bar import BAR_CHANNELS
 from tickloom.stream.catchup import CatchUp
 from tickloom.stream.connection import Connection
@@ -329,9 +329,7 @@ class Session:
         symbols = dict.fromkeys(pattern for pattern in patterns if not is_glob(pattern))
         globs = [pattern for pattern in patterns if is_glob(pattern)]
         if globs:
-            for symbol in self._rules.known():
-                if any(matches(symbol, pattern) for pattern in globs):
-                    symbols[symbol] = None
+            symbols |= dict.fromkeys(filter(matcher(globs), self._rules.known()))
         return symbols
 
     def _unsubscribe(self, message: Unsubscribe) -> None:

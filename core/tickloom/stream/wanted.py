@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from tickloom.model import is_glob, matches
+from tickloom.model import is_glob, matcher, matches
 
 QUOTES = "quotes"
 
@@ -72,8 +72,8 @@ class Wanted(dict[str, Wish]):
     def followed(self, channel: str = QUOTES) -> Callable[[str], bool]:
         """Return what tells of a symbol whether a channel of it is wanted as of now."""
         patterns = {pattern for pattern, wish in self.items() if channel in wish.channels}
-        globs = [pattern for pattern in patterns if is_glob(pattern)]
-        return lambda symbol: symbol in patterns or any(matches(symbol, glob) for glob in globs)
+        fits = matcher(filter(is_glob, patterns))
+        return lambda symbol: symbol in patterns or fits(symbol)
 
     @property
     def is_plain(self) -> bool:
