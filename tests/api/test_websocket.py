@@ -233,6 +233,15 @@ async def test_more_connections_than_allowed_are_told_so() -> None:
     assert caught.value.rcvd.code == 4429
 
 
+async def test_a_reader_of_events_is_told_when_there_is_no_room() -> None:
+    async with running(stream={"max_connections": 1}) as server, server.client() as first:
+        await hear(first, "welcome")
+        async with httpx.AsyncClient(base_url=f"http://{server.address}") as http:
+            answer = await http.get("/api/v1/market-data/stream/sse?symbols=SIM.ACME")
+
+    assert (answer.status_code, answer.json()["code"]) == (429, "too-many-connections")
+
+
 async def test_events_carry_the_same_messages() -> None:
     async with (
         running() as server,

@@ -417,6 +417,15 @@ async def test_resuming_finds_a_symbol_in_any_case() -> None:
     assert got[-1]["recovered"] == {"AAPL": True}
 
 
+async def test_resuming_finds_a_symbol_by_the_name_that_it_was_subscribed_by() -> None:
+    client = Client()
+    client.publish("BRK.B")
+    point = {"epoch": "e1", "sequence": 1}
+    got = await client.ask({"type": "subscribe", "symbols": ["BRK-B"], "resume": {"BRK-B": point}})
+
+    assert got[-1]["recovered"] == {"BRK.B": True}
+
+
 async def test_the_answer_says_what_a_symbol_is_called_here() -> None:
     client = Client()
 

@@ -22,6 +22,7 @@ from tickloom.errors import (
     PluginError,
     RequestError,
     TickloomError,
+    TooManyConnections,
     Unavailable,
 )
 
@@ -29,6 +30,7 @@ MEDIA_TYPE = "application/problem+json"
 _PREFIX = "urn:tickloom:problem:"
 _STATUS: dict[type[TickloomError], int] = {
     RequestError: 400,
+    TooManyConnections: 429,
     NotAuthenticated: 401,
     NotAllowed: 403,
     NotFound: 404,

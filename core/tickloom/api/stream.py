@@ -244,7 +244,7 @@ def event_routes(server: StreamServer) -> list[HTTPRouteHandler]:
         description="Each event's data is one message of the stream protocol.",
         tags=["streaming"],
         media_type="text/event-stream",
-        responses=may_fail(400, 404),
+        responses=may_fail(400, 404, 429),
     )
     async def events(
         symbols: Annotated[

@@ -228,7 +228,9 @@ class Session:
         if message.batch is not None:
             connection.set_batch(batch=message.batch)
         connection.end_waiting()
-        resume = {symbol.upper(): point for symbol, point in message.resume.items()}
+        resume = {
+            renamed.get(named, named.upper()): point for named, point in message.resume.items()
+        }
         past = [self._past_of(symbol, resume.get(symbol)) for symbol in self._symbols_of(added)]
         recovered = {one.symbol: one.is_whole for one in past if one.symbol in resume}
         self._tell_set(message.id, rejected, recovered, renamed)
