@@ -49,6 +49,11 @@ class DatabaseSettings(_Table, frozen=True):
     """Rows in one write."""
     batch_age_s: PositiveSeconds = 1.0
     """Longest time that a row waits for its batch to fill."""
+    journal_path: str = ""
+    """Folder where rows wait on disk while the database is away; empty = beside the SQLite file,
+    with PostgreSQL ``tickloom.journal`` in the working directory."""
+    journal_bytes: Annotated[int, Meta(ge=0)] = 268_435_456
+    """Most bytes of it for each process; 0 = none, rows wait in memory only."""
 
 
 class RedisSettings(_Table, frozen=True):

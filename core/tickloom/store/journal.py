@@ -27,6 +27,8 @@ from loguru import logger
 from msgspec import Struct
 
 from tickloom.errors import BadRecord, StoreUnavailable, verbatim
+from tickloom.settings import DatabaseSettings
+from tickloom.store.address import kind_of, sqlite_path
 from tickloom.store.journal_records import MAGIC, decode_record, encode_record, payloads
 from tickloom.store.rows import Record
 
@@ -332,6 +334,25 @@ class Journal:
                 found=verbatim(error.strerror or type(error).__name__),
                 fix="Name another folder in database.journal_path, or make room on its disk.",
             ) from error
+
+
+def open_journal(settings: DatabaseSettings) -> Journal | None:
+    """Return the journal that the settings name; ``None`` = there is none. Nothing is made yet.
+
+    Raises:
+        ConfigError: The URL names no database that can be used.
+    """
+    kind = kind_of(settings.url)
+    if kind == "none" or not settings.journal_bytes:
+        return None
+    if settings.journal_path:
+        folder = Path(settings.journal_path)
+    elif kind == "sqlite":
+        path = sqlite_path(settings.url)
+        folder = path.with_name(f"{path.name}.journal")
+    else:
+        folder = Path("tickloom.journal")
+    return Journal(folder, settings.journal_bytes)
 
 
 def _lock(slot: Path) -> BinaryIO | None:
