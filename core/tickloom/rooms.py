@@ -20,7 +20,7 @@ from tickloom.plugins import Plugins, load_plugins
 from tickloom.quality import Inspector
 from tickloom.relay import Cluster
 from tickloom.settings import Settings
-from tickloom.store import BarKeeper, HistoryStore, QuoteWriter, open_backend
+from tickloom.store import BarKeeper, HistoryStore, QuoteWriter, open_backend, open_journal
 from tickloom.stream import Demand, Hub, Ring
 from tickloom.streaming import StreamManager
 
@@ -64,7 +64,10 @@ class Rooms:
         sources = open_sources(self.plugins.providers, settings, redis, clock, jitter)
         self.router = Router(sources, settings.providers)
         self.inspector = Inspector(self.plugins.validators)
-        self.writer = QuoteWriter(open_backend(settings.database.url), settings.database, clock)
+        database = settings.database
+        self.writer = QuoteWriter(
+            open_backend(database.url), database, clock, open_journal(database)
+        )
         reader = Reader(self.router)
         demand = Demand()
         hub = self._open_hub(epoch, demand)

@@ -24,6 +24,9 @@ BAD_QUOTES = {
     "a number that needs more than 64 bits": make_quote("BAD", volume=2**63),
     "a time without a zone": make_quote("BAD", timestamp=datetime(2026, 1, 2)),  # noqa: DTZ001
     "a text that is no Unicode": make_quote("BAD", exchange="\ud800"),
+    "a NUL in the symbol": make_quote("B\0D"),
+    "a NUL in a code": make_quote("BAD", quality_codes=("a", "b\0")),
+    "a NUL in what is added": make_quote("BAD", additional_data={"it": ["a\\\0"]}),
     "a symbol that is too long": make_quote("B" * 33),
     "a value of another type": make_quote("BAD", additional_data={"it": object()}),
 }

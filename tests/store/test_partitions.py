@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, date, datetime, timedelta
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import asyncpg  # type: ignore[import-untyped]
@@ -12,13 +13,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from barsamples import answer, bar, daily, query
+from scripted import make_quote
 from tickloom.model import Interval
-from tickloom.store import BarBatch, migrate, open_backend
-from tickloom.store.partitions import partition_of, partitions_ahead
+from tickloom.store import BarBatch, known_migrations, migrate, open_backend
+from tickloom.store.migrating import _transaction, run_pending
+from tickloom.store.partitions import (
+    partition_of,
+    partitions_ahead,
+    quotes_partition,
+    quotes_partitions,
+)
 
 if TYPE_CHECKING:
     from databases import Postgres, PostgresSchema
 
+TICKS = "tickloom_2026_11_24_0004_ticks"
+OTHERS = {"bars_days_other", "bars_intraday_other", "market_data_other", "trades_other"}
 TIMES = st.datetimes(datetime(1802, 1, 1), datetime(2197, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - the zone is given beside
 
 
@@ -56,10 +66,12 @@ def test_a_time_that_no_market_has_seen_has_no_partition(year: int) -> None:
     assert partition_of("1d", datetime(year, 6, 1, tzinfo=UTC)) is None
 
 
-def test_this_year_and_the_next_this_month_and_two_more_are_made_ahead() -> None:
-    names = [partition.name for partition in partitions_ahead(datetime(2026, 11, 24, tzinfo=UTC))]
+def test_four_days_two_years_and_three_months_are_made_ahead() -> None:
+    names = [partition.name for partition in partitions_ahead(datetime(2026, 11, 29, tzinfo=UTC))]
 
     assert names == [
+        *("market_data_2026_11_29", "market_data_2026_11_30"),
+        *("market_data_2026_12_01", "market_data_2026_12_02"),
         *("bars_days_2026", "bars_days_2027"),
         *("bars_intraday_2026_11", "bars_intraday_2026_12", "bars_intraday_2027_01"),
     ]
@@ -71,7 +83,7 @@ async def test_partitions_are_there_before_the_first_bar(postgres: Postgres) -> 
         await migrate(schema.url)
 
         ahead = {partition.name for partition in partitions_ahead(datetime.now(UTC))}
-        assert set(await rows_of(schema)) == ahead | {"bars_days_other", "bars_intraday_other"}
+        assert set(await rows_of(schema)) == ahead | OTHERS
 
 
 async def test_a_bar_makes_the_partition_that_it_needs(postgres: Postgres) -> None:
@@ -168,3 +180,109 @@ async def test_a_question_for_a_year_looks_into_its_partition_only(postgres: Pos
         assert "bars_days_1995" in text
         assert "bars_days_1994" not in text
         assert "intraday" not in text
+
+
+@given(day=st.dates(date(2000, 1, 1), date(2100, 1, 1)))
+def test_a_day_of_quotes_begins_and_ends_at_midnight_in_utc(day: date) -> None:
+    partition = quotes_partition(day)
+
+    assert partition.begin.date() == day
+    assert partition.end == quotes_partition(day + timedelta(days=1)).begin
+
+
+def test_only_days_near_to_today_have_partitions_of_quotes() -> None:
+    today = date(2026, 11, 24)
+    days = [today + timedelta(days=n) for n in (-31, -30, 0, 3, 4)]
+
+    found = quotes_partitions([*days, *days], today)
+    assert [partition.begin.date() for partition in found] == days[1:4]
+
+
+async def test_a_quote_makes_the_partition_that_it_needs(postgres: Postgres) -> None:
+    async with postgres() as schema:
+        backend = open_backend(schema.url)
+        await backend.open()
+        today = datetime.now(UTC).replace(hour=12)
+        times = [today, today - timedelta(days=9), today - timedelta(days=400)]
+        for _ in range(2):
+            await backend.write([(make_quote(timestamp=time), "") for time in times])
+        await backend.aclose()
+
+        assert {name: count for name, count in (await rows_of(schema)).items() if count} == {
+            f"market_data_{times[0]:%Y_%m_%d}": 1,
+            f"market_data_{times[1]:%Y_%m_%d}": 1,
+            "market_data_other": 1,
+        }
+
+
+async def test_a_quote_whose_partition_cannot_be_made_is_kept_and_the_next_writes_do_not_try(
+    postgres: Postgres, warnings_told: list[str]
+) -> None:
+    async with postgres() as schema:
+        backend = open_backend(schema.url)
+        await backend.open()
+        time = datetime.now(UTC) - timedelta(days=5)
+        await schema.execute(f"CREATE TABLE market_data_{time:%Y_%m_%d} (id INTEGER)")
+        for symbol in ("A", "B"):
+            await backend.write([(make_quote(symbol, timestamp=time), "")])
+
+        assert (await rows_of(schema))["market_data_other"] == 2
+        assert len(warnings_told) == 1
+        # Opened again it tries again, and the rows move.
+        await schema.execute(f"DROP TABLE market_data_{time:%Y_%m_%d}")
+        await backend.open()
+        await backend.write([(make_quote("C", timestamp=time), "")])
+        assert (await rows_of(schema))[f"market_data_{time:%Y_%m_%d}"] == 3
+        await backend.aclose()
+
+
+async def test_quotes_of_an_older_schema_move_to_the_partitions_of_their_days(
+    postgres: Postgres,
+) -> None:
+    async with postgres() as schema:
+        times = [datetime(2020, 5, 1, hour, tzinfo=UTC) for hour in (0, 23)]
+        times += [datetime(1890, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)]
+        await run_pending(schema.url, known_migrations()[:2])
+        await schema.execute(
+            *(
+                "INSERT INTO market_data (id, symbol, timestamp, data_type, provider, bid, "
+                "quality_codes) VALUES (gen_random_uuid(), 'A', "
+                f"'{time}', 'quote', 'x', 1.500, '{{a}}')"
+                for time in times
+            )
+        )
+        before = await schema.rows()
+
+        await migrate(schema.url)
+
+        assert await schema.rows() == before
+        assert str(before[0]["bid"]) == "1.500"
+        found = await rows_of(schema)
+        assert {name: count for name, count in found.items() if count} == {
+            "market_data_2020_05_01": 2,
+            "market_data_2026_01_02": 1,
+            "market_data_other": 1,
+        }
+
+
+async def test_the_partitions_of_quotes_become_one_table_again_backwards(
+    postgres: Postgres,
+) -> None:
+    async with postgres() as schema:
+        await migrate(schema.url)
+        backend = open_backend(schema.url)
+        await backend.open()
+        await backend.write([(make_quote(), "e")])
+        await backend.aclose()
+        before = await schema.rows()
+
+        module = import_module(f"tickloom_migrations.piccolo_migrations.{TICKS}")
+        async with _transaction(schema.url):
+            for step in (await module.forwards()).raw_backwards:
+                await step()
+
+        assert await schema.rows() == before
+        assert not [name for name in await schema.tables() if name.startswith("market_data_")]
+        await schema.execute("DELETE FROM migration WHERE name LIKE '%_0004_ticks'")
+        assert (await migrate(schema.url)).applied == (TICKS,)
+        assert await schema.rows() == before

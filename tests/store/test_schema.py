@@ -18,6 +18,7 @@ from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 import tickloom_migrations
 from tickloom.errors import ConfigError, StoreUnavailable
 from tickloom.store import known_migrations, migrate, schema_version
+from tickloom.store.migrating import run_pending
 
 SERVER = "postgresql://postgres@127.0.0.1:5432/test"
 
@@ -34,8 +35,10 @@ ALERT_COLUMNS = {
     *("is_active", "expires_at", "email_notification", "push_notification", "webhook_url"),
     *("custom_message", "created_at", "updated_at"),
 }
-HISTORY_TABLES = ("bars", "corporate_actions", "history_ranges", "market_alerts")
-FIRST = "tickloom_2026_11_24_0001_market_data"
+TABLES = {
+    *("market_data", "market_alerts", "bars", "corporate_actions", "history_ranges"),
+    *("trades", "companies", "provider_symbols"),
+}
 MIGRATE = (
     "import asyncio, json, sys; from tickloom.store import migrate\n"
     "sys.stdin.readline()\n"
@@ -74,22 +77,23 @@ async def test_the_table_of_alerts_has_every_column_of_the_seed(database: Databa
     await database.execute(f"SELECT {', '.join(sorted(ALERT_COLUMNS))} FROM market_alerts")
 
 
-async def test_a_database_with_the_first_migration_gets_the_second_and_keeps_its_rows(
-    database: Database,
+@pytest.mark.parametrize("count", range(1, len(known_migrations())))
+async def test_a_database_of_an_older_version_gets_the_rest_and_keeps_its_rows(
+    database: Database, count: int
 ) -> None:
-    await migrate(database.url)
+    known = known_migrations()
+    await run_pending(database.url, known[:count])
     await database.execute(
         "INSERT INTO market_data (id, symbol, timestamp, data_type, provider, received_at) VALUES "
         "('00000000-0000-0000-0000-000000000001', 'A', '2026-01-02 17:00:00.000000+00:00', "
-        "'bar', 'x', '2026-01-02 17:00:00.000000+00:00')",
-        *(f"DROP TABLE {name}" for name in HISTORY_TABLES),
-        f"DELETE FROM migration WHERE name <> '{FIRST}'",
+        "'bar', 'x', '2026-01-02 17:00:00.000000+00:00')"
     )
-    assert await schema_version(database.url) == FIRST
+    before = await database.rows()
+    assert await schema_version(database.url) == known[count - 1]
 
-    assert (await migrate(database.url)).applied == known_migrations()[1:]
-    assert len(await database.rows()) == 1
-    assert await database.tables() >= set(HISTORY_TABLES)
+    assert (await migrate(database.url)).applied == known[count:]
+    assert await database.rows() == before
+    assert await database.tables() >= TABLES
 
 
 async def test_a_database_that_was_never_migrated_has_no_version(
@@ -140,7 +144,9 @@ async def test_nothing_is_printed_and_nothing_global_changes(
     await nothing_is_left()
 
 
-@pytest.mark.parametrize("taken", ["market_data_provider", "market_alerts_user"])
+@pytest.mark.parametrize(
+    "taken", ["market_data_provider", "market_alerts_user", "provider_symbols_theirs"]
+)
 async def test_a_migration_that_fails_leaves_nothing_behind(
     database: Database, nothing_is_left: Settled, taken: str
 ) -> None:
@@ -177,7 +183,9 @@ async def test_migrations_of_other_apps_in_the_same_database_are_left_alone(
 ) -> None:
     await migrate(database.url)
     await database.execute("UPDATE migration SET app_name = 'other'")
-    await database.execute(*(f"DROP TABLE {name}" for name in ("market_data", *HISTORY_TABLES)))
+    end = " CASCADE" if database.kind == "postgresql" else ""
+    tables = await database.tables() - {"migration"}
+    await database.execute(*(f"DROP TABLE IF EXISTS {name}{end}" for name in tables))
 
     assert (await migrate(database.url)).applied == known_migrations()
 

@@ -51,6 +51,11 @@ class DatabaseSettings(_Table, frozen=True):
     """Longest time that a row waits for its batch to fill."""
     live_bars: tuple[Literal["1s", "1m", "5m", "1h", "1d"], ...] = ("1m", "5m", "1h", "1d")
     """Which bars of the stream are stored before they are told as closed."""
+    journal_path: str = ""
+    """Folder where rows wait on disk while the database is away; empty = beside the SQLite file,
+    with PostgreSQL ``tickloom.journal`` in the working directory."""
+    journal_bytes: Annotated[int, Meta(ge=0)] = 268_435_456
+    """Most bytes of it for each process; 0 = none, rows wait in memory only."""
 
 
 class RedisSettings(_Table, frozen=True):

@@ -8,6 +8,7 @@ from tickloom.store.backend import Backend, NoBackend, open_backend
 from tickloom.store.bars import BarBatch, BarQuery, StoredRange
 from tickloom.store.days import Days
 from tickloom.store.history import HistoryStore, Kept, StoredHistory
+from tickloom.store.journal import Journal, open_journal
 from tickloom.store.livebars import BarKeeper
 from tickloom.store.postgres import PostgresBackend
 from tickloom.store.rows import Record
@@ -22,6 +23,7 @@ __all__ = [
     "BarQuery",
     "Days",
     "HistoryStore",
+    "Journal",
     "Kept",
     "MigrationReport",
     "NoBackend",
@@ -34,5 +36,6 @@ __all__ = [
     "known_migrations",
     "migrate",
     "open_backend",
+    "open_journal",
     "schema_version",
 ]

@@ -1,13 +1,14 @@
-"""The partitions of ``bars`` on PostgreSQL: a year each for days and longer, else a month.
+"""The partitions on PostgreSQL: of ``market_data`` and ``bars``.
 
-Days go back for decades with few rows a year, minutes are many and kept for a short time; so a
+Quotes are most of all rows and kept for the shortest time: one partition a day, in UTC. Bars of
+days go back for decades with few rows a year, minutes are many and kept for a short time; so a
 question for 50 years of days looks into 50 tables, and retention drops a month of minutes whole.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
 from loguru import logger
@@ -19,6 +20,11 @@ from tickloom.model import Interval
 # What lies outside is a mistake of somebody's; it goes to the default partition.
 _YEARS = range(1800, 2200)
 _MONTHS_AHEAD = 2
+_DAYS_AHEAD = 3
+# A quote that is older, as of a share that nobody trades, goes to the default partition: one that
+# is rarely written must not make a table for each day of the past.
+_DAYS_BACK = 30
+_DAY = timedelta(days=1)
 # Also how long a reader of the default partition may hold up one who writes.
 _LOCK_LIMIT_S = 5
 _LOCK_KEY = 0x7469636B6C626172
@@ -28,13 +34,13 @@ _NOT_NOW = (asyncpg.PostgresError, TimeoutError)
 
 
 class Partition(Struct, frozen=True, order=True):
-    """One table of bars.
+    """One table of a partitioned one.
 
     Attributes:
         parent: The table that it is a part of.
         name: Its own name.
-        begin: The earliest begin of its bars, aware UTC.
-        end: Before this its last bar begins, aware UTC.
+        begin: The earliest ``timestamp`` of its rows, aware UTC.
+        end: All of them are before it, aware UTC.
     """
 
     parent: str
@@ -62,9 +68,31 @@ def partition_of(interval: str, timestamp: datetime) -> Partition | None:
     return Partition("bars_intraday", f"bars_intraday_{time:%Y_%m}", begin, end)
 
 
+def quotes_partition(day: date) -> Partition:
+    """Return the partition of the quotes of a day, in UTC."""
+    begin = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return Partition("market_data", f"market_data_{day:%Y_%m_%d}", begin, begin + _DAY)
+
+
+def quotes_partitions(days: Iterable[date], today: date) -> list[Partition]:
+    """Return the partitions that quotes of ``days`` have, in order; others go to the default one.
+
+    Args:
+        days: In UTC.
+        today: In UTC. 30 days before it and 3 after it have partitions.
+    """
+    first, last = today - _DAYS_BACK * _DAY, today + _DAYS_AHEAD * _DAY
+    return [quotes_partition(day) for day in sorted(set(days)) if first <= day <= last]
+
+
 def partitions_ahead(now: datetime) -> list[Partition]:
-    """Return those that are needed soon: this year and the next, this month and two more."""
-    found: list[Partition] = []
+    """Return those that are needed soon.
+
+    These are for quotes today and three days more, for bars this year and the next, and this month
+    and two more.
+    """
+    today = now.astimezone(UTC).date()
+    found = [quotes_partition(today + more * _DAY) for more in range(_DAYS_AHEAD + 1)]
     for interval, more in ((Interval.DAY, 1), (Interval.MINUTE, _MONTHS_AHEAD)):
         partition = partition_of(interval, now)
         for _ in range(more + 1):

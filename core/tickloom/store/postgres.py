@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, date, datetime
 
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
 
@@ -25,6 +25,8 @@ _ANSWER_LIMIT_S = 30.0
 _CLOSE_LIMIT_S = 3.0
 # Rows that are made and encoded before other tasks may run.
 _SLICE_ROWS = 64
+# After a partition could not be made: a try may wait for a lock, which would slow every write.
+_PARTITION_PAUSE_S = 60.0
 
 _STAGING = "market_data_staging"
 # One for each connection: unlike a temporary table for each write it does not bloat the catalogue.
@@ -33,6 +35,7 @@ _MAKE_STAGING = (
     "ON COMMIT DELETE ROWS"
 )
 _NAMES = ", ".join(COLUMNS)
+_TIME = KEY.index("timestamp")
 _UPSERT = (
     f"INSERT INTO market_data ({_NAMES}) SELECT {_NAMES} FROM {_STAGING} "  # noqa: S608 - own names
     f"ON CONFLICT ({', '.join(KEY)}) DO UPDATE SET "
@@ -56,6 +59,8 @@ class PostgresBackend:
         self._url = url
         self._pool: asyncpg.Pool | None = None
         self._partitions: set[partitions.Partition] = set()
+        self._days: set[date] = set()
+        self._days_again_s = 0.0
 
     @property
     def url(self) -> str:
@@ -67,6 +72,8 @@ class PostgresBackend:
         await self.aclose()
         await migrate(self._url)
         self._partitions.clear()
+        self._days.clear()
+        self._days_again_s = 0.0
         try:
             self._pool = await asyncpg.create_pool(
                 self._url,
@@ -81,14 +88,33 @@ class PostgresBackend:
 
     async def write(self, records: Sequence[Record]) -> int:
         """Insert or replace rows, all or none; of two with one key the last wins."""
-        async with self._connection() as connection, connection.transaction():
-            # An upsert may touch a row but once.
-            newest = {key_of_quote(record[0]): record for record in records}
-            await connection.copy_records_to_table(
-                _STAGING, records=_rows(newest.values()), columns=COLUMNS, timeout=_ANSWER_LIMIT_S
-            )
-            await connection.execute(_UPSERT)
+        # An upsert may touch a row but once.
+        newest = {key_of_quote(record[0]): record for record in records}
+        async with self._connection() as connection:
+            await self._make_days(connection, newest)
+            async with connection.transaction():
+                rows = _rows(newest.values())
+                await connection.copy_records_to_table(
+                    _STAGING, records=rows, columns=COLUMNS, timeout=_ANSWER_LIMIT_S
+                )
+                await connection.execute(_UPSERT)
         return len(records)
+
+    async def _make_days(self, connection: asyncpg.Connection, keys: Iterable[Row]) -> None:
+        # What is no time at all is refused with its row.
+        times = {key[_TIME] for key in keys if isinstance(key[_TIME], datetime)}
+        new = {time.astimezone(UTC).date() for time in times} - self._days
+        now_s = asyncio.get_running_loop().time()
+        if not new or now_s < self._days_again_s:
+            return
+        today = (await connection.fetchval("SELECT now()")).astimezone(UTC).date()
+        wanted = partitions.quotes_partitions(new, today)
+        if len(await partitions.make(connection, wanted)) < len(wanted):
+            self._days_again_s = now_s + _PARTITION_PAUSE_S
+        else:
+            # A day that is too far ahead gets its partition later.
+            self._days |= {day for day in new if day <= today}
+            self._days |= {partition.begin.date() for partition in wanted}
 
     async def read_quotes(self, symbol: str, since: datetime, most: int) -> list[Record]:
         """Return the newest quotes of a symbol from a time on, oldest first."""

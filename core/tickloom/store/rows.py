@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from hashlib import blake2b
 from operator import attrgetter
@@ -42,6 +43,8 @@ COLUMNS = (*_NAMES, *_TEXTS, *TIMES, *DECIMALS, *_INTEGERS, *_REST)
 REPLACED = tuple(name for name in COLUMNS if name not in {"id", *KEY})
 """The columns that a second tick with the same key replaces."""
 
+# Written as an escape; a backslash that is itself escaped begins none.
+_NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _texts = attrgetter(*_TEXTS)
@@ -54,27 +57,30 @@ def to_row(record: Record) -> Row:
     """Return the row of a queued quote.
 
     Raises:
-        BadRecord: A time has no zone, or a value is none that can be written.
+        BadRecord: A time has no zone, a text holds a NUL character, or a value is none that can
+            be written.
     """
     quote, epoch = record
     try:
         timestamp = _utc(quote.timestamp)
         state = quote.market_state
-        extra = quote.additional_data
+        texts = _texts(quote)
+        extra = _json(quote.additional_data)
+        _check([text or "" for text in (epoch, *texts, *quote.quality_codes)])
         return (
             _id(quote, timestamp),
             epoch,
             quote.data_type.value,
             quote.quality.value,
             None if state is None else state.value,
-            *_texts(quote),
+            *texts,
             timestamp,
             _utc(quote.received_at),
             *_decimals(quote),
             *_integers(quote),
             quote.is_real_time,
             quote.quality_codes,
-            None if extra is None else encode_json(extra).decode(),
+            extra,
         )
     # A struct does not check its types, so that a plugin may have put anything in.
     except (AttributeError, TypeError, ValueError, ArithmeticError) as error:
@@ -82,6 +88,21 @@ def to_row(record: Record) -> Row:
             f"the quote of {quote.symbol!r} by {quote.provider!r} cannot be stored",
             found=verbatim(f"{type(error).__name__}: {error}"),
         ) from error
+
+
+def _check(texts: list[str]) -> None:
+    # SQLite would take it, PostgreSQL has no such text.
+    if "\0" in "".join(texts):
+        raise ValueError("a NUL character")
+
+
+def _json(value: Any) -> str | None:
+    if value is None:
+        return None
+    text = encode_json(value).decode()
+    if "\\u0000" in text and _NUL_IN_JSON.search(text):
+        raise ValueError("a NUL character in additional_data")
+    return text
 
 
 def _utc(time: datetime) -> datetime:

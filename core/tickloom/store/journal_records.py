@@ -1,0 +1,102 @@
+"""One quote as a record of the journal, and a segment of records back to them.
+
+A segment begins with :data:`MAGIC`; then come records::
+
+    length of the payload, 4 bytes | CRC-32 of length and payload, 4 bytes | payload
+
+both numbers little-endian; the payload is MessagePack of (epoch, quote, JSON of the quote's
+``additional_data``), with every decimal as text.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+from zlib import crc32
+
+import msgspec
+from msgspec.structs import replace
+
+from tickloom.errors import BadRecord, verbatim
+from tickloom.model import Quote, encode_json
+from tickloom.store.rows import Record
+
+MAGIC = b"tickloom journal 1\n"
+"""Begins every segment; another form of records gets another number."""
+
+LONGEST = 16_777_216
+"""Most bytes of one payload; a greater length is damage."""
+
+_HEAD = struct.Struct("<II")
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(tuple[str, Quote, str | None]).decode
+# A number with a fraction keeps its digits too.
+_decode_extra = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
+_UNFIT = (TypeError, ValueError, ArithmeticError, RecursionError)
+
+
+def encode_record(record: Record) -> bytes:
+    """Return a record as it stands in a segment.
+
+    Raises:
+        BadRecord: A value is none that can be written, or it is longer than 16 MiB.
+    """
+    quote, epoch = record
+    try:
+        extra = quote.additional_data
+        if extra is None:
+            payload = _encode((epoch, quote, None))
+        else:
+            text = encode_json(extra).decode()
+            payload = _encode((epoch, replace(quote, additional_data=None), text))
+    except _UNFIT as error:
+        raise BadRecord(
+            f"the quote of {quote.symbol!r} by {quote.provider!r} cannot be kept",
+            found=verbatim(f"{type(error).__name__}: {error}"),
+        ) from error
+    if len(payload) > LONGEST:
+        raise BadRecord(
+            f"the quote of {quote.symbol!r} by {quote.provider!r} is too long to be kept",
+            found=verbatim(f"{len(payload)} bytes"),
+            expected=f"at most {LONGEST}",
+        )
+    return _HEAD.pack(len(payload), _checksum(payload)) + payload
+
+
+def payloads(data: bytes, position: int = len(MAGIC)) -> Iterator[tuple[bytes, int]]:
+    """Yield the whole payloads of a segment from a position on, each with where it ends.
+
+    Ends at the end of the data or at the first damage, whatever the bytes are.
+    """
+    while position + _HEAD.size <= len(data):
+        length, checksum = _HEAD.unpack_from(data, position)
+        begin = position + _HEAD.size
+        # A length of zero is what a file that was only lengthened has.
+        if not 0 < length <= min(LONGEST, len(data) - begin):
+            return
+        payload = data[begin : begin + length]
+        if _checksum(payload) != checksum:
+            return
+        position = begin + length
+        yield payload, position
+
+
+def decode_record(payload: bytes) -> Record:
+    """Return the record of a payload.
+
+    Raises:
+        BadRecord: It is none of this version.
+    """
+    try:
+        epoch, quote, extra = _decode(payload)
+        if extra is not None:
+            quote = replace(quote, additional_data=_decode_extra(extra))
+    except (msgspec.MsgspecError, *_UNFIT) as error:
+        raise BadRecord("a record of the journal cannot be read", found=str(error)) from error
+    return quote, epoch
+
+
+def _checksum(payload: bytes) -> int:
+    return crc32(payload, crc32(len(payload).to_bytes(4, "little")))
