@@ -11,6 +11,8 @@ from msgspec.structs import replace
 
 from tickloom.clock import Clock
 from tickloom.errors import NoData, TickloomError
+from tickloom.history.answer import HistoryAnswer, page_of
+from tickloom.history.page import ALL, Page
 from tickloom.model import HistoricalData, Interval, venue_mic
 from tickloom.roles import HistoryRequest
 from tickloom.store.history import HistoryStore, StoredHistory
@@ -55,6 +57,15 @@ class Histories:
         self._clock = clock
         self._again_s = 0.0
         self._counts = {"from_store": 0, "in_part": 0, "from_providers": 0, "failures": 0}
+
+    async def open(self, request: HistoryRequest, page: Page = ALL) -> HistoryAnswer:
+        """Return an answer whose bars are read in pieces.
+
+        Raises:
+            RequestError: The page cannot be given.
+            TickloomError: Why there are no bars.
+        """
+        return page_of(await self.history(request), request, page)
 
     async def history(self, request: HistoryRequest) -> HistoricalData:
         """Return the bars that ``request`` asks for.
