@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from tickloom.calendars import Calendars, Sessions, load_sessions
+from tickloom.model import VENUES
 
 
 @pytest.mark.parametrize(
@@ -49,20 +50,21 @@ async def test_days_before_the_calendar_begins_all_count() -> None:
     assert not calendar.is_session(date(1998, 1, 1))
 
 
-async def test_ten_years_are_loaded_once_and_few_are_kept() -> None:
+async def test_fifty_years_are_loaded_once_and_few_venues_are_kept() -> None:
     asked: list[tuple[str, int]] = []
 
-    def load(mic: str, first: date, last: date) -> Sessions:
+    def load(mic: str, first: date, _last: date) -> Sessions:
         asked.append((mic, first.year))
-        return Sessions(first, last, [], [], [])
+        return Sessions(first, first, [], [], [])
 
     calendars = Calendars(load)
     for _ in range(2):
-        await calendars.get("AAPL", date(1999, 1, 1), date(2001, 1, 1))
-    assert asked == [("XNYS", 1990), ("XNYS", 2000)]
+        await calendars.get("AAPL", date(1800, 1, 1), date(2001, 1, 1))
+    assert asked == [("XNYS", 1950), ("XNYS", 2000)]
 
-    await calendars.get("TSCO.L", date(1300, 1, 1), date(2026, 1, 1))
-    assert len(calendars._kept) == 64
+    for venue in VENUES:
+        await calendars.get(f"ABC{venue.suffix}", date(1950, 1, 1), date(2001, 1, 1))
+    assert len(calendars._kept) == 48
 
 
 async def test_a_venue_without_a_calendar_has_a_session_each_day() -> None:

@@ -12,9 +12,10 @@ import httpx
 from tickloom import __version__
 from tickloom.answers import Answers
 from tickloom.cache import CacheManager
+from tickloom.calendars import Calendars
 from tickloom.clock import Clock
 from tickloom.feeds import Feeds, Reader, Router, Sessions, open_sources
-from tickloom.history import Histories, may_trade
+from tickloom.history import Histories
 from tickloom.pipeline import Pipeline
 from tickloom.plugins import Plugins, load_plugins
 from tickloom.quality import Inspector
@@ -96,8 +97,11 @@ class Rooms:
     def _open_histories(self, reader: Reader) -> Histories:
         # A connection of its own: a long answer would hold up the ticks.
         backend = open_backend(self._settings.database.url)
-        store = HistoryStore(backend, self._clock, may_trade)
-        return Histories(store, reader.history, self._clock)
+        calendars = Calendars()
+        store = HistoryStore(backend, self._clock, calendars.is_session)
+        providers = self.plugins.providers.values()
+        telling = {one.info.name for one in providers if one.info.has_actions}
+        return Histories(store, reader.history, self._clock, calendars, telling.__contains__)
 
     def _open_feeds(self, reader: Reader, hub: Hub) -> Feeds:
         return Feeds(

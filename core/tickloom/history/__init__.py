@@ -1,7 +1,7 @@
 """Answers questions for history: from the store where it has it, else from a provider."""
 
 from tickloom.history.answer import HistoryAnswer
-from tickloom.history.filling import Histories, may_trade
+from tickloom.history.filling import Histories
 from tickloom.history.page import ALL, Order, Page, make_token, read_token
 
 __all__ = [
@@ -11,6 +11,5 @@ __all__ = [
     "Order",
     "Page",
     "make_token",
-    "may_trade",
     "read_token",
 ]

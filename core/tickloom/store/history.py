@@ -127,7 +127,7 @@ class HistoryStore:
         bars: list[Bar] = []
         async for piece in self._pieces(request, ranges):
             bars += piece
-        splits, dividends = await self.events(request, ranges)
+        splits, dividends = await self.events(request, [(one.provider, one.days) for one in ranges])
         return StoredHistory(
             symbol=request.symbol,
             interval=request.interval,
@@ -259,14 +259,18 @@ class HistoryStore:
             raise
 
     async def events(
-        self, request: HistoryRequest, ranges: Sequence[StoredRange]
+        self, request: HistoryRequest, by: Sequence[tuple[str, Days]]
     ) -> tuple[tuple[Split, ...], tuple[Dividend, ...]]:
-        """Return the splits and dividends that the providers of ``ranges`` told for their days.
+        """Return the splits and dividends that providers told for some days, oldest first.
+
+        Args:
+            request: Its days are looked through; its adjustment says in which shares they are.
+            by: Whose word counts for which days.
 
         Raises:
             StoreUnavailable: The database is away.
         """
-        if not ranges:
+        if not by:
             return (), ()
         try:
             found = await (await self._open()).read_actions(request.symbol, _asked(request))
@@ -278,8 +282,7 @@ class HistoryStore:
             for action in found
             if action.is_adjusted == (request.adjustment is not PriceAdjustment.NONE)
             and any(
-                action.provider == range_.provider and action.event.day in range_.days
-                for range_ in ranges
+                action.provider == provider and action.event.day in days for provider, days in by
             )
         ]
         return (
