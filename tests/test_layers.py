@@ -15,7 +15,7 @@ CORE = ROOT / "core" / "tickloom"
 ROWS: tuple[tuple[str, ...], ...] = (
     ("errors", "clock"),
     ("model", "fetch"),
-    ("roles",),
+    ("roles", "calendars"),
     ("hookspecs", "settings"),
     ("plugins", "cache", "store", "cluster"),
     ("stream", "quality", "alerts", "history"),

@@ -46,6 +46,8 @@ class ProviderInfo(Struct, frozen=True, kw_only=True):
         timeliness: How fresh its values are. Only ``real_time`` may claim ``is_real_time``.
         max_batch: Most symbols in one call of ``get_quotes``.
         intervals: Bar intervals that ``get_history`` knows; empty = no history.
+        has_actions: Whether its unadjusted daily bars come with all splits and dividends of their
+            days, in the shares and the money of the day; the host then adjusts stored bars itself.
         has_company: Whether ``get_company`` is offered.
         has_search: Whether ``search`` is offered.
         has_stream: Whether ``open_stream`` is offered.
@@ -63,6 +65,7 @@ class ProviderInfo(Struct, frozen=True, kw_only=True):
     timeliness: Timeliness
     max_batch: int = 1
     intervals: tuple[Interval, ...] = ()
+    has_actions: bool = False
     has_company: bool = False
     has_search: bool = False
     has_stream: bool = False

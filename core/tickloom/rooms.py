@@ -12,9 +12,10 @@ import httpx
 from tickloom import __version__
 from tickloom.answers import Answers
 from tickloom.cache import CacheManager
+from tickloom.calendars import Calendars
 from tickloom.clock import Clock
 from tickloom.feeds import Feeds, Reader, Router, Sessions, open_sources
-from tickloom.history import Histories, may_trade
+from tickloom.history import Histories
 from tickloom.pipeline import Pipeline
 from tickloom.plugins import Plugins, load_plugins
 from tickloom.quality import Inspector
@@ -85,7 +86,8 @@ class Rooms:
         if self.cluster.relay is not None:
             self.pipeline.join(self.cluster.relay)
         # A connection of its own: a long answer would hold up the ticks.
-        kept = HistoryStore(open_backend(settings.database.url), clock, may_trade)
+        calendars = Calendars()
+        kept = HistoryStore(open_backend(settings.database.url), clock, calendars.is_session)
         self.keeper = BarKeeper(kept, clock, settings.database.live_bars)
         self.stream = StreamManager(
             hub,
@@ -97,13 +99,20 @@ class Rooms:
             self.cluster,
             self.keeper,
         )
-        self.histories = Histories(kept, reader.history, clock)
+        self.histories = self._open_histories(reader, kept, calendars)
         self.answers = Answers(reader, self.cache, self.pipeline, self.histories)
 
     def _open_hub(self, epoch: str, demand: Demand) -> Hub:
         stream = self._settings.stream
         ring = Ring(self._clock, stream.ring.count, stream.ring.max_bytes, stream.ring.age_s)
         return Hub(epoch, demand, ring, self._clock, stream.flush_interval_ms / 1_000)
+
+    def _open_histories(
+        self, reader: Reader, store: HistoryStore, calendars: Calendars
+    ) -> Histories:
+        providers = self.plugins.providers.values()
+        telling = {one.info.name for one in providers if one.info.has_actions}
+        return Histories(store, reader.history, self._clock, calendars, telling.__contains__)
 
     def _open_feeds(self, reader: Reader, hub: Hub) -> Feeds:
         return Feeds(

@@ -2,74 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from barsamples import RECEIVED, answer, daily
+from historyroom import TODAY, Vendor, ask, encoded, opened
 from tickloom.clock import FakeClock
-from tickloom.errors import NoData, ProviderUnavailable, TickloomError
-from tickloom.history import Histories, may_trade
-from tickloom.model import Dividend, HistoricalData, Interval, Split, encode_history
-from tickloom.roles import HistoryRequest
+from tickloom.errors import NoData, ProviderUnavailable
+from tickloom.history import Histories
+from tickloom.model import Dividend, Interval, Split
 from tickloom.store import HistoryStore, open_backend
 
 if TYPE_CHECKING:
     from databases import Database
-
-TODAY = date(2026, 11, 24)  # a Tuesday
-
-
-class Vendor:
-    """Gives a bar for each weekday, and notes what it was asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[date, date]] = []
-        self.failure: TickloomError | None = None
-        self.fields: dict[str, Any] = {}
-        self.price = "10.5"
-
-    async def __call__(self, request: HistoryRequest) -> HistoricalData:
-        self.asked.append((request.start, request.end))
-        if self.failure is not None:
-            raise self.failure
-        days = (min(request.end, TODAY) - request.start).days + 1
-        bars = daily(request.start, days, self.price)
-        return answer(
-            [bar for bar in bars if bar.timestamp.weekday() < 5],
-            start_date=request.start,
-            end_date=request.end,
-            interval=request.interval,
-            exchange="NMS",
-            **self.fields,
-        )
-
-
-@pytest.fixture
-def vendor() -> Vendor:
-    return Vendor()
-
-
-@pytest.fixture
-def noon() -> FakeClock:
-    return FakeClock(RECEIVED + timedelta(hours=5))
-
-
-@pytest.fixture
-async def histories(
-    database: Database, vendor: Vendor, noon: FakeClock
-) -> AsyncIterator[Histories]:
-    store = HistoryStore(open_backend(database.url), noon, may_trade)
-    histories = Histories(store, vendor, noon)
-    yield histories
-    await histories.aclose()
-
-
-def ask(first: date, last: date, interval: Interval = Interval.DAY) -> HistoryRequest:
-    return HistoryRequest(symbol="AAPL", start=first, end=last, interval=interval)
 
 
 async def test_the_same_question_again_has_the_same_bytes_and_asks_no_provider(
@@ -84,7 +32,7 @@ async def test_the_same_question_again_has_the_same_bytes_and_asks_no_provider(
     vendor.failure = ProviderUnavailable("unplugged")
     second = await histories.history(request)
 
-    assert b"".join(encode_history(second)) == b"".join(encode_history(first))
+    assert encoded(second) == encoded(first)
     assert vendor.asked == [(date(2026, 1, 1), date(2026, 1, 31))]
     stats = histories.stats()
     assert (stats["from_store"], stats["from_providers"]) == (1, 1)
@@ -98,15 +46,15 @@ async def test_only_the_days_that_are_missing_are_asked_for(
 
     whole = await histories.history(ask(date(2026, 1, 5), date(2026, 1, 25)))
 
-    # Weekends at the edges are not worth a question.
+    # Weekends and holidays at the edges are not worth a question.
     assert vendor.asked == [
         (date(2026, 1, 5), date(2026, 1, 9)),
-        (date(2026, 1, 19), date(2026, 1, 23)),
+        (date(2026, 1, 20), date(2026, 1, 23)),
     ]
     assert [bar.timestamp.day for bar in whole.data_points] == [
         *range(5, 10),
         *range(12, 17),
-        *range(19, 24),
+        *range(20, 24),
     ]
     assert histories.stats()["in_part"] == 1
 
@@ -142,27 +90,144 @@ async def test_a_part_that_nobody_answers_is_an_error_and_no_hole(
         await histories.history(ask(date(2026, 1, 5), date(2026, 1, 16)))
 
 
-@pytest.mark.parametrize("other", [{"provider": "other"}, {"currency": "GBp"}], ids=str)
-async def test_bars_of_two_providers_or_units_are_never_joined(
-    histories: Histories, vendor: Vendor, other: dict[str, Any]
+async def test_bars_of_two_providers_in_one_currency_are_joined_and_told_apart(
+    histories: Histories, vendor: Vendor
 ) -> None:
     await histories.history(ask(date(2026, 1, 5), date(2026, 1, 9)))
-    vendor.fields, vendor.price = other, "1050"
+    vendor.fields, vendor.price = {"provider": "other", "exchange": "XYZ"}, "11"
+    request = ask(date(2026, 1, 5), date(2026, 1, 23))
+
+    first = await histories.history(request)
+    vendor.failure = ProviderUnavailable("unplugged")
+    again = await histories.history(request)
+
+    assert [(one.first_day.day, one.last_day.day, one.provider) for one in first.sources] == [
+        (5, 11, "scripted"),
+        (12, 23, "other"),
+    ]
+    assert (first.provider, first.exchange) == ("other", "XYZ")
+    assert [str(bar.close_price) for bar in first.data_points] == ["10.5"] * 5 + ["11"] * 10
+    assert vendor.asked[1] == (date(2026, 1, 12), date(2026, 1, 23))
+    assert encoded(again) == encoded(first)
+
+
+async def test_bars_in_two_currencies_are_never_joined(
+    histories: Histories, vendor: Vendor
+) -> None:
+    await histories.history(ask(date(2026, 1, 5), date(2026, 1, 9)))
+    vendor.fields, vendor.price = {"currency": "GBp"}, "1050"
 
     whole = await histories.history(ask(date(2026, 1, 5), date(2026, 1, 16)))
 
     assert {str(bar.close_price) for bar in whole.data_points} == {"1050"}
     assert vendor.asked[-1] == (date(2026, 1, 5), date(2026, 1, 16))
+    assert [one.currency for one in whole.sources] == ["GBp"]
 
 
-@pytest.mark.parametrize("interval", [Interval.WEEK, Interval.MONTH, Interval.QUARTER])
-async def test_weeks_and_longer_are_passed_on(
-    histories: Histories, vendor: Vendor, interval: Interval
+async def test_ranges_that_came_at_different_times_are_told_the_same_way_each_time(
+    histories: Histories, vendor: Vendor, noon: FakeClock
 ) -> None:
+    await histories.history(ask(date(2026, 1, 5), date(2026, 1, 7)))
+    vendor.fields = {"received_at": noon.now()}
+    request = ask(date(2026, 1, 5), date(2026, 1, 11))
+
+    first = await histories.history(request)
+    vendor.failure = ProviderUnavailable("unplugged")
+
+    assert encoded(await histories.history(request)) == encoded(first)
+    [source] = first.sources
+    assert (source.first_day, source.last_day) == (request.start, request.end)
+    assert source.received_at == RECEIVED == first.received_at
+
+
+async def test_what_was_stored_answers_after_a_restart(
+    histories: Histories, vendor: Vendor, noon: FakeClock, database: Database
+) -> None:
+    request = ask(date(2026, 1, 1), date(2026, 1, 31))
+    first = await histories.history(request)
+    await histories.aclose()
+    vendor.failure = ProviderUnavailable("unplugged")
+
+    async with opened(database, vendor, noon) as restarted:
+        assert encoded(await restarted.history(request)) == encoded(first)
+
+
+async def test_finished_days_are_not_asked_for_again_because_of_an_adjusted_close(
+    histories: Histories, vendor: Vendor, noon: FakeClock
+) -> None:
+    vendor.bar_fields = {"adjusted_close": Decimal("10.1")}
+    request = ask(date(2026, 1, 5), date(2026, 1, 9))
+    first = await histories.history(request)
+    await noon.advance(86_400)
+
+    later = await histories.history(request)
+
+    assert len(vendor.asked) == 1
+    assert {bar.adjusted_close for bar in first.data_points} == {Decimal("10.1")}
+    # A split or a dividend in between would have changed it.
+    assert {bar.adjusted_close for bar in later.data_points} == {None}
+
+
+async def test_a_holiday_is_no_gap(histories: Histories, vendor: Vendor) -> None:
+    await histories.history(ask(date(2026, 1, 12), date(2026, 1, 16)))
+    await histories.history(ask(date(2026, 1, 20), date(2026, 1, 23)))
+    vendor.failure = ProviderUnavailable("unplugged")
+
+    whole = await histories.history(ask(date(2026, 1, 10), date(2026, 1, 25)))
+    assert len(whole.data_points) == 9
+
+
+async def test_bars_of_days_that_were_not_asked_for_are_dropped_counted_and_told(
+    histories: Histories, vendor: Vendor, warnings_told: list[str]
+) -> None:
+    await histories.history(ask(date(2026, 1, 5), date(2026, 1, 9)))
+    vendor.early, vendor.price = 10, "99"
+
+    whole = await histories.history(ask(date(2026, 1, 5), date(2026, 1, 16)))
+
+    assert [str(bar.close_price) for bar in whole.data_points] == ["10.5"] * 5 + ["99"] * 5
+    assert histories.stats()["outside"] == 6
+    [told] = warnings_told
+    assert "6 bars of AAPL outside of 2026-01-12 to 2026-01-16" in told
+
+
+async def test_only_bars_of_other_days_are_no_answer(histories: Histories, vendor: Vendor) -> None:
+    vendor.early, vendor.late = 7, -5
+
+    with pytest.raises(NoData, match="bars of other days"):
+        await histories.history(ask(date(2026, 1, 5), date(2026, 1, 9)))
+
+
+async def test_five_days_and_quarters_are_passed_on(histories: Histories, vendor: Vendor) -> None:
     for _ in range(2):
-        await histories.history(ask(date(2026, 1, 5), date(2026, 1, 9), interval))
+        await histories.history(ask(date(2026, 1, 5), date(2026, 1, 9), Interval.QUARTER))
 
     assert len(vendor.asked) == 2
+
+
+@pytest.mark.parametrize("interval", [Interval.WEEK, Interval.MONTH])
+async def test_only_the_week_or_month_that_runs_is_asked_for_again(
+    histories: Histories, vendor: Vendor, interval: Interval
+) -> None:
+    request = ask(date(2026, 9, 1), TODAY, interval)
+    first = await histories.history(request)
+    again = await histories.history(request)
+
+    running = date(2026, 11, 23) if interval is Interval.WEEK else date(2026, 11, 1)
+    assert vendor.asked[1:] == [(running, TODAY)]
+    assert again.data_points == first.data_points
+
+
+async def test_a_week_begins_in_the_range_or_is_not_in_the_answer(
+    histories: Histories, vendor: Vendor
+) -> None:
+    whole = await histories.history(ask(date(2026, 1, 6), date(2026, 1, 14), Interval.WEEK))
+
+    assert [bar.timestamp.day for bar in whole.data_points] == [12]
+    # All of it, or nobody would know that it is complete.
+    assert vendor.asked == [(date(2026, 1, 12), date(2026, 1, 18))]
+    with pytest.raises(NoData, match="Weeks begin on Monday"):
+        await histories.history(ask(date(2026, 1, 6), date(2026, 1, 9), Interval.WEEK))
 
 
 async def test_minutes_before_the_first_bar_may_have_been_cut_off(
@@ -215,19 +280,3 @@ async def test_without_a_database_every_question_goes_to_a_provider(
 
     assert len(vendor.asked) == 2
     await histories.aclose()
-
-
-@pytest.mark.parametrize(
-    ("symbol", "day", "expected"),
-    [
-        ("AAPL", date(2026, 1, 2), True),
-        ("AAPL", date(2026, 1, 3), False),
-        ("EURUSD=X", date(2026, 1, 4), False),
-        ("BTC-USD", date(2026, 1, 4), True),
-        ("TEVA.TA", date(2025, 1, 5), True),
-        ("SIM.ACME", date(2026, 1, 4), True),
-        ("AAPL", date(1950, 1, 7), True),
-    ],
-)
-def test_weekends_are_known_where_there_are_some(symbol: str, day: date, expected: bool) -> None:
-    assert may_trade(symbol, day) is expected

@@ -1,7 +1,7 @@
 """When venues are open, so that nobody polls a closed market or calls it stale.
 
-Hours come from ``exchange_calendars``. Importing it and making a calendar takes a second, so that
-is done in a thread, and only plain times are kept: asking costs a bisection.
+Sessions come from :mod:`tickloom.calendars`; loading them takes up to a second, so that is done in
+a thread, and only plain times are kept: asking costs a bisection.
 """
 
 from __future__ import annotations
@@ -12,20 +12,17 @@ from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from loguru import logger
 from msgspec import Struct
 
+from tickloom.calendars import FX_MIC, load_sessions
 from tickloom.clock import Clock
 from tickloom.model import venue_mic
 
 _PAST = timedelta(days=12)
 _AHEAD = timedelta(days=30)
 _RENEW = timedelta(days=7)
-# Of venues that keep the hours of a larger one of their country.
-_CALENDARS = {"XTSX": "XTSE", "XSHE": "XSHG", "XKOS": "XKRX", "XNSE": "XBOM"}
 # New York trades from 4:00 to 20:00, around a session from 9:30 to 16:00.
 _EXTENDED_S = {"XNYS": (5.5 * 3600, 4 * 3600.0)}
-_FX_MIC = "24/5"
 _FX_ZONE = "America/New_York"
 _FX_TURN_HOUR = 17
 _FRIDAY, _SATURDAY, _SUNDAY = 4, 5, 6
@@ -66,7 +63,7 @@ class Sessions:
         return bool(missing)
 
     def _is_missing(self, mic: str, now: datetime) -> bool:
-        if mic == _FX_MIC:
+        if mic == FX_MIC:
             return False
         if mic not in self._hours:
             return True
@@ -81,7 +78,7 @@ class Sessions:
         """Return the epoch second at which the venue closed, ``None`` while it is open."""
         mic = venue_mic(symbol)
         now = self._clock.now()
-        if mic == _FX_MIC:
+        if mic == FX_MIC:
             return _currencies_closed_at(now)
         hours = self._hours.get(mic) if mic is not None else None
         if hours is None or not hours.opens:
@@ -105,21 +102,12 @@ def _currencies_closed_at(now: datetime) -> float | None:
 
 def load_hours(mic: str, now: datetime) -> Hours | None:
     """Return the hours of a venue around ``now``; blocks for up to a second."""
-    # The import takes most of the time, and many servers never need it.
-    import exchange_calendars  # noqa: PLC0415
-
-    try:
-        calendar = exchange_calendars.get_calendar(
-            _CALENDARS.get(mic, mic),
-            start=(now - _PAST).date().isoformat(),
-            end=(now + _AHEAD).date().isoformat(),
-        )
-    except Exception as error:  # noqa: BLE001 - a venue without a calendar counts as open
-        logger.info("the hours of {} are not known, it counts as always open: {}", mic, error)
+    known = load_sessions(mic, (now - _PAST).date(), (now + _AHEAD).date())
+    if known is None:
         return None
     before_s, after_s = _EXTENDED_S.get(mic, (0.0, 0.0))
     return Hours(
-        [time.timestamp() - before_s for time in calendar.opens.dt.to_pydatetime()],
-        [time.timestamp() + after_s for time in calendar.closes.dt.to_pydatetime()],
+        [open_s - before_s for open_s in known.opens],
+        [close_s + after_s for close_s in known.closes],
         now + _AHEAD,
     )

@@ -1,5 +1,15 @@
 """Answers questions for history: from the store where it has it, else from a provider."""
 
-from tickloom.history.filling import Histories, may_trade
+from tickloom.history.answer import HistoryAnswer
+from tickloom.history.filling import Histories
+from tickloom.history.page import ALL, Order, Page, make_token, read_token
 
-__all__ = ["Histories", "may_trade"]
+__all__ = [
+    "ALL",
+    "Histories",
+    "HistoryAnswer",
+    "Order",
+    "Page",
+    "make_token",
+    "read_token",
+]

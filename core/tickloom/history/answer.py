@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from tickloom.model import Bar, HistoricalData
+from tickloom.history.page import Page, make_token
+from tickloom.history.reading import Read, Recipe
+from tickloom.model import Bar, HistoricalData, day_of
+from tickloom.roles import HistoryRequest
+from tickloom.store.bars import BarQuery
+from tickloom.store.days import Days, overlap
 
 Pieces = Callable[[], AsyncIterator[Sequence[Bar]]]
 
-_PIECE_BARS = 2_000
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class HistoryAnswer:
@@ -18,14 +24,26 @@ class HistoryAnswer:
 
     Attributes:
         head: The answer without its bars.
+        stored: Which stored bars the answer is made of, unchanged, in the order of the pieces:
+            who reads these reads the same bars. ``None`` = some are computed, come from a
+            provider, are left out as on a page with a limit, or come newest first; read the
+            pieces.
+        next_page: The token of the page that follows. It is known once the pieces were read to
+            their end; ``None`` before that, and where no bar follows. Pages are limited, so who
+            needs it earlier, as for a header, reads the pieces into memory first.
 
     Args:
         head: As above.
         pieces: Begins to yield the bars in the order asked for, some thousand at a time.
+        stored: As above.
     """
 
-    def __init__(self, head: HistoricalData, pieces: Pieces) -> None:
+    def __init__(
+        self, head: HistoricalData, pieces: Pieces, stored: tuple[BarQuery, ...] | None = None
+    ) -> None:
         self.head = head
+        self.stored = stored
+        self.next_page: str | None = None
         self._pieces = pieces
 
     def pieces(self) -> AsyncIterator[Sequence[Bar]]:
@@ -38,11 +56,94 @@ class HistoryAnswer:
         return replace(self.head, data_points=tuple(bars))
 
 
-def at_hand(history: HistoricalData) -> HistoryAnswer:
-    """Return an answer whose bars are in memory already."""
+def open_answer(
+    head: HistoricalData,
+    recipe: Recipe,
+    request: HistoryRequest,
+    page: Page,
+    after: datetime | None,
+    read: Read,
+) -> HistoryAnswer:
+    """Return a page of what a recipe makes.
+
+    Args:
+        head: Without bars.
+        recipe: Of the whole answer.
+        request: The question.
+        page: Which part.
+        after: The time of the last bar of the page before; ``None`` = there is none.
+        read: Reads the store.
+    """
 
     async def pieces() -> AsyncIterator[Sequence[Bar]]:
-        for start in range(0, len(history.data_points), _PIECE_BARS):
-            yield history.data_points[start : start + _PIECE_BARS]
+        answer.next_page = None
+        left, last = page.limit, after
+        async for piece in _in_order(recipe, page, after, read):
+            if left is None:
+                yield piece
+                continue
+            # One bar further than the limit tells that there is another page.
+            if len(piece) > left:
+                if left:
+                    yield piece[:left]
+                    last = piece[left - 1].timestamp
+                if last is not None:
+                    answer.next_page = make_token(request, page.order, last)
+                return
+            yield piece
+            left -= len(piece)
+            last = piece[-1].timestamp
 
-    return HistoryAnswer(replace(history, data_points=()), pieces)
+    stored = recipe.queries() if page.limit is None and page.order == "asc" else None
+    answer = HistoryAnswer(head, pieces, _from(stored, after))
+    return answer
+
+
+async def _in_order(
+    recipe: Recipe, page: Page, after: datetime | None, read: Read
+) -> AsyncIterator[Sequence[Bar]]:
+    days = rest_of(recipe.days, request=recipe.source, page=page, after=after)
+    for window in recipe.windows(page.order):
+        part = None if days is None else overlap(window, days)
+        if part is None:
+            continue
+        if page.order == "asc":
+            async for piece in recipe.bars(part, read):
+                if left := _beyond(piece, page, after):
+                    yield left
+            continue
+        newest = [bar async for piece in recipe.bars(part, read) for bar in piece]
+        newest.reverse()
+        if left := _beyond(newest, page, after):
+            yield left
+
+
+def rest_of(days: Days, request: HistoryRequest, page: Page, after: datetime | None) -> Days | None:
+    """Return the days of which bars may be left after a time; ``None`` = there are none."""
+    if after is None:
+        return days
+    day = day_of(request.symbol, after)
+    if page.order == "asc":
+        return overlap(days, Days(day, max(day, days.last)))
+    # A bar of a week or month stands on its first day, so that those before are whole ones.
+    return overlap(days, Days(min(day, days.first), day))
+
+
+def _beyond(bars: Sequence[Bar], page: Page, after: datetime | None) -> Sequence[Bar]:
+    if after is None or not bars:
+        return bars
+    if page.order == "asc":
+        return bars if bars[0].timestamp > after else [bar for bar in bars if bar.timestamp > after]
+    return bars if bars[0].timestamp < after else [bar for bar in bars if bar.timestamp < after]
+
+
+def _from(
+    queries: tuple[BarQuery, ...] | None, after: datetime | None
+) -> tuple[BarQuery, ...] | None:
+    if queries is None or after is None:
+        return queries
+    return tuple(
+        replace(query, since=max(query.since, after + _MICROSECOND))
+        for query in queries
+        if query.until > after
+    )

@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import date
 from typing import Any
 
-from loguru import logger
 from msgspec.structs import replace
 
+from tickloom.calendars import Calendars
 from tickloom.clock import Clock
-from tickloom.errors import NoData, TickloomError
-from tickloom.model import HistoricalData, Interval, venue_mic
+from tickloom.errors import NoData, RequestError, StoreUnavailable
+from tickloom.history.answer import HistoryAnswer, open_answer, rest_of
+from tickloom.history.computing import Computed, Computing, TellsActions
+from tickloom.history.page import ALL, Page, read_token
+from tickloom.history.planning import head_of, wanted_days
+from tickloom.history.supply import Ask, Supply
+from tickloom.model import HistoricalData, PriceAdjustment
 from tickloom.roles import HistoryRequest
-from tickloom.store.history import HistoryStore, StoredHistory
-
-Ask = Callable[[HistoryRequest], Awaitable[HistoricalData]]
-
-_PAUSE_S = 15.0
-# More gaps than that cost more questions than the whole.
-_MOST_GAPS = 4
-# Providers do not agree on which weeks and months a range has, so that theirs are passed on.
-_ANSWERED = {interval for interval in Interval if interval.is_intraday} | {Interval.DAY}
-# Tel Aviv opened on Sundays, India has special sessions on Saturdays.
-_ANY_DAY = {"XTAE", "XBOM", "XNSE"}
-# Until then some venues opened on Saturdays.
-_FIVE_DAYS_SINCE = 2000
-_SATURDAY = 5
-
-
-def may_trade(symbol: str, day: date) -> bool:
-    """False where the venue of a symbol is closed for the weekend; holidays are not known."""
-    mic = venue_mic(symbol)
-    if mic is None or mic in _ANY_DAY or day.year < _FIVE_DAYS_SINCE:
-        return True
-    return day.weekday() < _SATURDAY
+from tickloom.store.days import Days
+from tickloom.store.history import HistoryStore
 
 
 class Histories:
@@ -46,111 +29,110 @@ class Histories:
     Args:
         store: Owned from now on.
         ask: Asks the providers.
-        clock: For the pause.
+        clock: For the pause, and for the venue's day.
+        calendars: Tell which days have a session; ``None`` = those that are known.
+        tells_actions: Whether a provider's unadjusted daily bars come with all splits and
+            dividends of their days; by default nobody's do, and nothing is adjusted here.
     """
 
-    def __init__(self, store: HistoryStore, ask: Ask, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: HistoryStore,
+        ask: Ask,
+        clock: Clock,
+        calendars: Calendars | None = None,
+        tells_actions: TellsActions = lambda _provider: False,
+    ) -> None:
         self._store = store
-        self._ask = ask
-        self._clock = clock
-        self._again_s = 0.0
-        self._counts = {"from_store": 0, "in_part": 0, "from_providers": 0, "failures": 0}
+        self._supply = Supply(store, ask, clock, calendars or Calendars())
+        self._computing = Computing(self._supply, tells_actions, clock)
+        self._counts = {
+            "from_store": 0,
+            "in_part": 0,
+            "from_providers": 0,
+            "rolled_up": 0,
+            "adjusted": 0,
+        }
+
+    async def open(self, request: HistoryRequest, page: Page = ALL) -> HistoryAnswer:
+        """Return an answer whose bars are read in pieces, so that any number fits into memory.
+
+        Only what providers gave for it just now is held. Bars of several providers are joined
+        where they are in one currency, and the head says which are whose; else one provider is
+        asked for all of them.
+
+        Raises:
+            RequestError: The page cannot be given.
+            TickloomError: Why there are no bars.
+        """
+        if page.limit is not None and page.limit < 1:
+            raise RequestError(
+                "the limit is out of range", found=page.limit, expected="at least one bar"
+            )
+        after = None if page.after is None else read_token(page.after, request, page.order)
+        days = wanted_days(request)
+        if days is None:
+            raise NoData(
+                f"no bar of {request.interval} begins from {request.start} to {request.end}",
+                fix="Weeks begin on Monday and months on their first day: ask for a longer range.",
+            )
+        rest = rest_of(days, request, page, after)
+        try:
+            made = await self._made(request, days, rest)
+        except StoreUnavailable:
+            # It is left alone from now on, so that providers answer.
+            made = await self._made(request, days, rest)
+        today = self._supply.today(request.symbol)
+        head = head_of(request, made.recipe, made.gathered.splits, made.gathered.dividends, today)
+        answers = made.gathered.answers
+        if len(answers) == len(made.recipe.stretches) == 1:
+            [answer] = answers
+            head = replace(
+                head,
+                fallback_from=answer.fallback_from,
+                fallback_reason=answer.fallback_reason,
+            )
+        return open_answer(head, made.recipe, request, page, after, self._supply.read)
 
     async def history(self, request: HistoryRequest) -> HistoricalData:
-        """Return the bars that ``request`` asks for.
-
-        Bars of several providers, or in several currencies, are never joined: one provider is
-        then asked for all of them.
+        """Return the bars that ``request`` asks for, all at once.
 
         Raises:
             TickloomError: Why there are none.
         """
-        stored = await self._stored(request)
-        if stored is None or not stored.ranges or len(stored.missing) > _MOST_GAPS:
-            return await self._asked(request)
-        answers = []
-        for days in stored.missing:
-            part = replace(request, start=max(days.first, request.start), end=days.last)
-            try:
-                answers.append(await self._ask_and_put(part))
-            except NoData:
-                # As before the first trade of today; the days that are stored are an answer.
-                continue
-        joined = _join(request, stored, answers)
-        if joined is None:
-            return await self._asked(request)
-        self._counts["in_part" if answers else "from_store"] += 1
-        return joined
+        try:
+            return await (await self.open(request)).whole()
+        except StoreUnavailable as error:
+            self._supply.pause(error)
+            return await (await self.open(request)).whole()
 
     def stats(self) -> dict[str, Any]:
         """Return counts of answers by where they came from, of failures, and of bars."""
-        return {**self._counts, "bars": self._store.stats()}
+        return {**self._counts, **self._supply.stats()}
 
     async def aclose(self) -> None:
         """Let go of the database; may be called twice."""
         await self._store.aclose()
 
-    async def _asked(self, request: HistoryRequest) -> HistoricalData:
-        answer = await self._ask_and_put(request)
-        self._counts["from_providers"] += 1
-        return answer
+    async def _made(self, request: HistoryRequest, days: Days, rest: Days | None) -> Computed:
+        supply = self._supply
+        direct = await supply.look(request, days)
+        made = None
+        if not direct.is_settled(supply.today(request.symbol)):
+            if request.adjustment is not PriceAdjustment.NONE:
+                made = await self._computing.adjusted(request, days, rest)
+            made = made or await self._computing.rolled(request, days, rest)
+        if made is None:
+            gathered = await supply.gather(direct, rest) or await supply.whole(direct)
+            made = Computed(recipe=gathered.look.recipe(), gathered=gathered)
+        self._count(made)
+        return made
 
-    async def _stored(self, request: HistoryRequest) -> StoredHistory | None:
-        if not self._is_used(request):
-            return None
-        try:
-            return await self._store.get(request)
-        except TickloomError as error:
-            self._pause(error)
-            return None
-
-    async def _ask_and_put(self, request: HistoryRequest) -> HistoricalData:
-        answer = await self._ask(request)
-        if self._is_used(request):
-            try:
-                await self._store.put(answer)
-            except TickloomError as error:
-                self._pause(error)
-        return answer
-
-    def _is_used(self, request: HistoryRequest) -> bool:
-        is_there = self._store.keeps and self._clock.monotonic() >= self._again_s
-        return is_there and request.interval in _ANSWERED
-
-    def _pause(self, error: TickloomError) -> None:
-        self._counts["failures"] += 1
-        self._again_s = self._clock.monotonic() + _PAUSE_S
-        logger.warning("history is neither read from the database nor stored now: {}", error)
-
-
-def _join(
-    request: HistoryRequest, stored: StoredHistory, answers: Sequence[HistoricalData]
-) -> HistoricalData | None:
-    units = {(range_.provider, range_.currency) for range_ in stored.ranges}
-    units |= {(answer.provider, answer.currency) for answer in answers}
-    if len(units) > 1:
-        return None
-    first = stored.ranges[0]
-    bars = {bar.timestamp: bar for bar in stored.bars}
-    splits, dividends = list(stored.splits), list(stored.dividends)
-    for answer in answers:
-        bars.update((bar.timestamp, bar) for bar in answer.data_points)
-        splits += answer.splits
-        dividends += answer.dividends
-    newest = [range_.received_at for range_ in stored.ranges]
-    newest += [answer.received_at for answer in answers]
-    return HistoricalData(
-        symbol=request.symbol,
-        interval=request.interval,
-        start_date=request.start,
-        end_date=request.end,
-        provider=first.provider,
-        received_at=max(newest),
-        data_points=tuple(bars[timestamp] for timestamp in sorted(bars)),
-        timeliness=first.timeliness,
-        adjustment=request.adjustment,
-        currency=first.currency,
-        exchange=first.exchange,
-        splits=tuple(sorted(splits, key=lambda split: split.day)),
-        dividends=tuple(sorted(dividends, key=lambda dividend: dividend.day)),
-    )
+    def _count(self, made: Computed) -> None:
+        answers, stretches = len(made.gathered.answers), len(made.recipe.stretches)
+        if not answers:
+            self._counts["from_store"] += 1
+        else:
+            self._counts["from_providers" if answers == stretches else "in_part"] += 1
+        self._counts["rolled_up"] += made.recipe.is_rolled
+        self._counts["adjusted"] += made.recipe.factors is not None

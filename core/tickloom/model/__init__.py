@@ -4,7 +4,7 @@ Prices are ``Decimal`` and JSON numbers, times are aware UTC and ISO 8601 text, 
 known is ``None`` and left out of the JSON.
 """
 
-from tickloom.model.bar import Bar, Dividend, HistoricalData, PriceAdjustment, Split
+from tickloom.model.bar import Bar, Dividend, HistoricalData, HistorySource, PriceAdjustment, Split
 from tickloom.model.codec import decode_json, encode_history, encode_json, encode_msgpack
 from tickloom.model.company import Company, SymbolMatch
 from tickloom.model.currency import major_of, parse_currency, to_major, to_unit_of
@@ -34,6 +34,7 @@ __all__ = [
     "DataType",
     "Dividend",
     "HistoricalData",
+    "HistorySource",
     "Interval",
     "MarketState",
     "PriceAdjustment",

@@ -72,6 +72,31 @@ class Dividend(Struct, frozen=True, kw_only=True):
     currency: str | None = None
 
 
+class HistorySource(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where the bars of consecutive days came from.
+
+    Attributes:
+        first_day: The first of them, in the venue's calendar.
+        last_day: The last one, inclusive; ranges do not overlap.
+        provider: Name of the provider that gave them.
+        received_at: When we got them, aware UTC; of several answers the oldest.
+        timeliness: How fresh the provider's values were.
+        currency: Of the prices; ``None`` = not stated.
+        exchange: The venue as the provider names it; ``None`` = not stated.
+        derived_from: The interval of the bars from which these were rolled up; ``None`` = the
+            provider gave them as they are.
+    """
+
+    first_day: date
+    last_day: date
+    provider: str
+    received_at: datetime
+    timeliness: Timeliness
+    currency: str | None = None
+    exchange: str | None = None
+    derived_from: Interval | None = None
+
+
 class HistoricalData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The bars of one symbol in a range of dates.
 
@@ -80,8 +105,8 @@ class HistoricalData(Struct, frozen=True, kw_only=True, omit_defaults=True):
         interval: Length of each bar.
         start_date: First day asked for, in the venue's calendar.
         end_date: Last day asked for, inclusive.
-        provider: Name of the provider that answered.
-        received_at: When we got the answer, aware UTC.
+        provider: Name of the provider that answered; of several the one of most days.
+        received_at: When we got the answer, aware UTC; of several the newest.
         data_points: Oldest first; empty only where the venue had no session in the range.
         timeliness: How fresh the provider's values are.
         adjustment: What the prices account for.
@@ -91,6 +116,8 @@ class HistoricalData(Struct, frozen=True, kw_only=True, omit_defaults=True):
         dividends: Those in the range, oldest first, where the provider tells them.
         fallback_from: The provider that should have answered, where another one did.
         fallback_reason: Why it did not.
+        sources: Which provider each range of days came from, oldest first; providers leave it
+            empty, and the host fills it in.
     """
 
     symbol: str
@@ -108,3 +135,4 @@ class HistoricalData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     dividends: tuple[Dividend, ...] = ()
     fallback_from: str | None = None
     fallback_reason: str | None = None
+    sources: tuple[HistorySource, ...] = ()

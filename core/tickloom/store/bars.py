@@ -44,6 +44,9 @@ RANGE_COLUMNS = (
     *("is_rewritten", "received_at"),
 )
 
+ADJUSTED_FROM = 1_000
+"""From this number on an action is of an adjusted answer, whose amounts may be in later shares."""
+
 _bar_values = attrgetter(*PRICES, *COUNTS)
 _SURE_PRICES = 4
 
@@ -122,10 +125,17 @@ class StoredRange(Struct, frozen=True, kw_only=True):
 
 
 class StoredAction(Struct, frozen=True):
-    """A split or a dividend, and who told of it."""
+    """A split or a dividend, and who told of it.
+
+    Attributes:
+        provider: Who did.
+        event: What it was.
+        is_adjusted: It came with adjusted prices, so that its amount may be in later shares.
+    """
 
     provider: str
     event: Split | Dividend
+    is_adjusted: bool = False
 
 
 def check(batch: BarBatch) -> None:
@@ -210,11 +220,13 @@ def action_rows(batches: Sequence[BarBatch]) -> list[Row]:
     rows: dict[Row, Row] = {}
     for batch in batches:
         history = batch.history
+        # Else the amounts of adjusted answers would take the place of those that were paid.
+        first = 0 if history.adjustment == PriceAdjustment.NONE else ADJUSTED_FROM
         seen: dict[tuple[date, str], int] = {}
         events: tuple[Split | Dividend, ...] = (*history.splits, *history.dividends)
         for event in events:
             kind = "split" if isinstance(event, Split) else "dividend"
-            number = seen.get((event.day, kind), 0)
+            number = seen.get((event.day, kind), first)
             seen[event.day, kind] = number + 1
             value = event.ratio if isinstance(event, Split) else event.amount
             if not _is_finite(value):

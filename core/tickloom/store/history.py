@@ -116,7 +116,7 @@ class HistoryStore:
         Raises:
             StoreUnavailable: The database is away.
         """
-        return self._missing(request, await self._ranges(request))
+        return self._missing(request, await self.ranges(request))
 
     async def get(self, request: HistoryRequest) -> StoredHistory:
         """Return what is stored, all at once.
@@ -124,11 +124,11 @@ class HistoryStore:
         Raises:
             StoreUnavailable: The database is away.
         """
-        ranges = await self._ranges(request)
+        ranges = await self.ranges(request)
         bars: list[Bar] = []
         async for piece in self._pieces(request, ranges):
             bars += piece
-        splits, dividends = await self._events(request, ranges)
+        splits, dividends = await self.events(request, [(one.provider, one.days) for one in ranges])
         return StoredHistory(
             symbol=request.symbol,
             interval=request.interval,
@@ -146,7 +146,7 @@ class HistoryStore:
         Raises:
             StoreUnavailable: The database is away.
         """
-        async for piece in self._pieces(request, await self._ranges(request)):
+        async for piece in self._pieces(request, await self.ranges(request)):
             yield piece
 
     async def put(self, *answers: HistoricalData) -> Kept:
@@ -198,7 +198,20 @@ class HistoryStore:
                 self._is_open = True
         return self._backend
 
-    async def _ranges(self, request: HistoryRequest) -> list[StoredRange]:
+    async def ranges(
+        self, request: HistoryRequest, *, with_stale: bool = False
+    ) -> list[StoredRange]:
+        """Return which of the days asked for are stored and by whom, in order, no day twice.
+
+        Args:
+            request: The question.
+            with_stale: Those too of which some prices count only on an earlier day, see
+                :attr:`StoredRange.is_rewritten`; of unadjusted bars these are the
+                ``adjusted_close`` alone.
+
+        Raises:
+            StoreUnavailable: The database is away.
+        """
         if not is_kept(request.interval):
             return []
         try:
@@ -211,7 +224,9 @@ class HistoryStore:
         stored = [
             old
             for old in stored
-            if not old.is_rewritten or day_of(request.symbol, old.received_at) == today
+            if with_stale
+            or not old.is_rewritten
+            or day_of(request.symbol, old.received_at) == today
         ]
         return share_out(_asked(request), stored)
 
@@ -234,18 +249,36 @@ class HistoryStore:
                 until=until,
                 provider=provider,
             )
-            try:
-                backend = await self._open()
-                async for piece in backend.read_bars(query, _PIECE_BARS):
-                    yield [bar for _, bar in piece]
-            except StoreUnavailable:
-                self._is_open = False
-                raise
+            async for bars in self.read(query):
+                yield bars
 
-    async def _events(
-        self, request: HistoryRequest, ranges: Sequence[StoredRange]
+    async def read(self, query: BarQuery) -> AsyncIterator[list[Bar]]:
+        """Yield the bars of ``query`` oldest first, at most 2,000 at a time.
+
+        Raises:
+            StoreUnavailable: The database is away.
+        """
+        try:
+            backend = await self._open()
+            async for piece in backend.read_bars(query, _PIECE_BARS):
+                yield [bar for _, bar in piece]
+        except StoreUnavailable:
+            self._is_open = False
+            raise
+
+    async def events(
+        self, request: HistoryRequest, by: Sequence[tuple[str, Days]]
     ) -> tuple[tuple[Split, ...], tuple[Dividend, ...]]:
-        if not ranges:
+        """Return the splits and dividends that providers told for some days, oldest first.
+
+        Args:
+            request: Its days are looked through; its adjustment says in which shares they are.
+            by: Whose word counts for which days.
+
+        Raises:
+            StoreUnavailable: The database is away.
+        """
+        if not by:
             return (), ()
         try:
             found = await (await self._open()).read_actions(request.symbol, _asked(request))
@@ -255,9 +288,9 @@ class HistoryStore:
         events = [
             action.event
             for action in found
-            if any(
-                action.provider == range_.provider and action.event.day in range_.days
-                for range_ in ranges
+            if action.is_adjusted == (request.adjustment is not PriceAdjustment.NONE)
+            and any(
+                action.provider == provider and action.event.day in days for provider, days in by
             )
         ]
         return (

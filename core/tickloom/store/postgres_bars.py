@@ -13,6 +13,7 @@ from tickloom.model import Bar, Dividend, Split, Timeliness
 from tickloom.store.bars import (
     ACTION_COLUMNS,
     ACTION_KEY,
+    ADJUSTED_FROM,
     BAR_COLUMNS,
     BAR_KEY,
     COMPARED,
@@ -91,7 +92,7 @@ _READ = (
     "AND ($7::text IS NULL OR provider = $7) ORDER BY timestamp, provider LIMIT $8"
 )
 _ACTIONS = (
-    "SELECT provider, kind, day, ratio, amount, currency FROM corporate_actions "
+    "SELECT provider, kind, day, ratio, amount, currency, number FROM corporate_actions "
     "WHERE symbol = $1 AND day >= $2 AND day <= $3 ORDER BY day, kind, provider, number"
 )
 
@@ -224,6 +225,7 @@ async def read_actions(
             Split(day=row["day"], ratio=row["ratio"])
             if row["kind"] == "split"
             else Dividend(day=row["day"], amount=row["amount"], currency=row["currency"]),
+            row["number"] >= ADJUSTED_FROM,
         )
         for row in rows
     ]

@@ -40,7 +40,9 @@ def put_over(stored: Iterable[StoredRange], new: Sequence[StoredRange]) -> list[
 def _are_joined(before: StoredRange, after: StoredRange) -> bool:
     touch = before.days.last.toordinal() + 1 == after.days.first.toordinal()
     same = replace(before, days=after.days, received_at=after.received_at)
-    return touch and same == after
+    # What counts only on its day would be lost with an older neighbour.
+    aged = before.is_rewritten and before.received_at.date() != after.received_at.date()
+    return touch and same == after and not aged
 
 
 def share_out(wanted: Days, stored: Iterable[StoredRange]) -> list[StoredRange]:

@@ -13,6 +13,7 @@ from tickloom.model import Bar, Dividend, Split, Timeliness
 from tickloom.store.bars import (
     ACTION_COLUMNS,
     ACTION_KEY,
+    ADJUSTED_FROM,
     BAR_COLUMNS,
     BAR_KEY,
     COMPARED,
@@ -76,7 +77,7 @@ _READ = (
     "AND (? IS NULL OR provider = ?) ORDER BY timestamp, provider LIMIT ?"
 )
 _ACTIONS = (
-    "SELECT provider, kind, day, ratio, amount, currency FROM corporate_actions "
+    "SELECT provider, kind, day, ratio, amount, currency, number FROM corporate_actions "
     "WHERE symbol = ? AND day >= ? AND day <= ? ORDER BY day, kind, provider, number"
 )
 
@@ -199,8 +200,9 @@ def read_actions(connection: sqlite3.Connection, symbol: str, days: Days) -> lis
             Split(day=date.fromisoformat(day), ratio=Decimal(ratio))
             if kind == "split"
             else Dividend(day=date.fromisoformat(day), amount=Decimal(amount), currency=currency),
+            number >= ADJUSTED_FROM,
         )
-        for provider, kind, day, ratio, amount, currency in found
+        for provider, kind, day, ratio, amount, currency, number in found
     ]
 
 

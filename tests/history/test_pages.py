@@ -1,0 +1,165 @@
+"""Answers in pages, in either order, and in pieces."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from historyroom import TODAY, Vendor, ask
+from tickloom.errors import ProviderUnavailable, RequestError
+from tickloom.history import Histories, Order, Page, make_token, read_token
+from tickloom.model import Bar, Interval, PriceAdjustment
+from tickloom.roles import HistoryRequest
+
+MOMENT = datetime(2026, 1, 5, 14, 30, 0, 123_456, tzinfo=UTC)
+JANUARY = date(2026, 1, 5), date(2026, 1, 16)
+
+
+async def pages(
+    histories: Histories, request: HistoryRequest, limit: int, order: Order = "asc"
+) -> list[list[Bar]]:
+    found = []
+    token = None
+    while True:
+        answer = await histories.open(request, Page(limit=limit, order=order, after=token))
+        assert answer.stored is None
+        found.append([bar async for piece in answer.pieces() for bar in piece])
+        token = answer.next_page
+        if token is None:
+            return found
+
+
+@pytest.mark.parametrize("limit", [1, 7, 10, 11])
+@pytest.mark.parametrize("order", ["asc", "desc"])
+async def test_pages_together_are_the_whole(histories: Histories, limit: int, order: Order) -> None:
+    request = ask(*JANUARY)
+    whole = list((await histories.history(request)).data_points)
+
+    found = await pages(histories, request, limit, order)
+
+    assert [len(page) for page in found[:-1]] == [limit] * (len(found) - 1)
+    assert 1 <= len(found[-1]) <= limit
+    joined = [bar for page in found for bar in page]
+    assert joined == (whole if order == "asc" else whole[::-1])
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("interval", [Interval.MINUTE, Interval.HOUR, Interval.WEEK])
+async def test_pages_of_what_is_computed_are_the_whole_too(
+    histories: Histories, vendor: Vendor, interval: Interval, order: Order
+) -> None:
+    days = date(2025, 12, 29), date(2026, 1, 16)
+    await histories.history(ask(*days, Interval.MINUTE))
+    await histories.history(ask(date(2025, 12, 29), date(2026, 1, 18)))
+    vendor.failure = ProviderUnavailable("unplugged")
+    request = ask(*days, interval)
+    whole = list((await histories.history(request)).data_points)
+
+    found = await pages(histories, request, max(1, len(whole) // 3), order)
+
+    joined = [bar for page in found for bar in page]
+    assert joined == (whole if order == "asc" else whole[::-1])
+
+
+async def test_a_page_of_the_past_does_not_ask_for_today(
+    histories: Histories, vendor: Vendor
+) -> None:
+    request = ask(date(2026, 11, 2), TODAY)
+    first = await histories.open(request, Page(limit=5, order="desc"))
+    async for _ in first.pieces():
+        pass
+    vendor.failure = ProviderUnavailable("unplugged")
+
+    later = await histories.open(request, Page(limit=5, order="desc", after=first.next_page))
+    bars = [bar async for piece in later.pieces() for bar in piece]
+    assert [bar.timestamp.day for bar in bars] == [17, 16, 13, 12, 11]
+
+
+async def test_stored_bars_are_named_where_nothing_else_is_in_the_answer(
+    histories: Histories,
+) -> None:
+    request = ask(*JANUARY)
+    assert (await histories.open(request)).stored is None
+
+    answer = await histories.open(request)
+
+    assert answer.stored is not None
+    read = [
+        bar
+        for query in answer.stored
+        async for piece in histories._store.read(query)
+        for bar in piece
+    ]
+    assert read == [bar async for piece in answer.pieces() for bar in piece]
+    assert (await histories.open(request, Page(order="desc"))).stored is None
+    assert (await histories.open(request, Page(limit=5))).stored is None
+
+
+async def test_the_rest_of_the_stored_bars_begins_after_the_token(histories: Histories) -> None:
+    request = ask(*JANUARY)
+    bars = (await histories.history(request)).data_points
+    token = make_token(request, "asc", bars[3].timestamp)
+
+    answer = await histories.open(request, Page(after=token))
+
+    assert answer.stored is not None
+    [query] = answer.stored
+    assert bars[3].timestamp < query.since <= bars[4].timestamp
+
+
+async def test_an_answer_comes_in_pieces_that_fit_into_memory(histories: Histories) -> None:
+    days = date(2026, 1, 5), date(2026, 2, 13)
+    await histories.history(ask(*days, Interval.MINUTE))
+
+    for order in ("asc", "desc"):
+        answer = await histories.open(ask(*days, Interval.MINUTE), Page(order=order))
+        sizes = [len(piece) async for piece in answer.pieces()]
+        assert sum(sizes) == 30 * 390
+        assert max(sizes) <= 2_000
+
+
+async def test_an_answer_may_be_read_twice(histories: Histories) -> None:
+    answer = await histories.open(ask(*JANUARY), Page(limit=3))
+    first = await answer.whole()
+    token = answer.next_page
+
+    assert await answer.whole() == first
+    assert answer.next_page == token is not None
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+async def test_a_limit_of_nothing_is_refused(histories: Histories, limit: int) -> None:
+    with pytest.raises(RequestError, match="at least one bar"):
+        await histories.open(ask(*JANUARY), Page(limit=limit))
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_a_token_leads_back_to_its_time(order: Order) -> None:
+    token = make_token(ask(*JANUARY), order, MOMENT)
+
+    assert read_token(token, ask(date(2026, 1, 1), TODAY), order) == MOMENT
+    assert token.isascii()
+    assert not set(token) & set("+/=?&")
+
+
+@pytest.mark.parametrize(
+    ("request_", "order"),
+    [
+        (HistoryRequest(symbol="MSFT", start=JANUARY[0], end=JANUARY[1]), "asc"),
+        (ask(*JANUARY, Interval.HOUR), "asc"),
+        (ask(*JANUARY, adjustment=PriceAdjustment.ALL), "asc"),
+        (ask(*JANUARY), "desc"),
+    ],
+)
+def test_a_token_of_another_question_is_refused(request_: HistoryRequest, order: Order) -> None:
+    token = make_token(ask(*JANUARY), "asc", MOMENT)
+
+    with pytest.raises(RequestError, match="belongs to another question"):
+        read_token(token, request_, order)
+
+
+@pytest.mark.parametrize("token", ["", "x", "é", "AAAA", "A" * 100, "B" * 23, "!" * 23])
+def test_what_is_no_token_is_refused(token: str) -> None:
+    with pytest.raises(RequestError, match="the page token cannot be read"):
+        read_token(token, ask(*JANUARY), "asc")
