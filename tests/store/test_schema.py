@@ -34,7 +34,7 @@ ALERT_COLUMNS = {
     *("is_active", "expires_at", "email_notification", "push_notification", "webhook_url"),
     *("custom_message", "created_at", "updated_at"),
 }
-HISTORY_TABLES = ("bars", "corporate_actions", "history_ranges", "market_alerts")
+HISTORY_TABLES = ("bars", "corporate_actions", "history_ranges", "market_alerts", "jobs")
 FIRST = "tickloom_2026_11_24_0001_market_data"
 MIGRATE = (
     "import asyncio, json, sys; from tickloom.store import migrate\n"
