@@ -213,11 +213,14 @@ class SqliteExpirer:
         [[mode]] = await self._call(lambda: self._all("PRAGMA auto_vacuum"))
         # 2 = incremental; a file of an older version keeps its free pages for new rows.
         while left and mode == 2:  # noqa: PLR2004 - told above
-            freed = f"PRAGMA incremental_vacuum({_FREED_PAGES})"
-            await self._call(lambda: self._all(freed))  # noqa: B023 - awaited at once
+            await self._call(self._free_pages)
             left = max(0, left - _FREED_PAGES)
             await self._clock.sleep(_SHORTEST_PAUSE_S)
         await self._call(self._finish)
+
+    def _free_pages(self) -> None:
+        # The statement stops after each page, and only a script is gone on with to its end.
+        self._connection.executescript(f"PRAGMA incremental_vacuum({_FREED_PAGES})")
 
     def _finish(self) -> None:
         self._all("PRAGMA optimize")
