@@ -2,6 +2,6 @@
 
 from tickloom.jobs.running import Job, JobResult, perform
 from tickloom.jobs.scheduler import Jobs
-from tickloom.jobs.upkeep import cleanup_job, upkeep_jobs
+from tickloom.jobs.upkeep import cleanup_now, upkeep_jobs
 
-__all__ = ["Job", "JobResult", "Jobs", "cleanup_job", "perform", "upkeep_jobs"]
+__all__ = ["Job", "JobResult", "Jobs", "cleanup_now", "perform", "upkeep_jobs"]
