@@ -20,7 +20,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("plugins", "cache", "store", "cluster"),
     ("stream", "quality", "alerts", "history"),
     ("client",),
-    ("pipeline", "feeds", "relay", "questions", "monitoring"),
+    ("pipeline", "feeds", "relay", "questions", "monitoring", "jobs"),
     ("streaming", "config", "answers", "testing", "scaffold"),
     ("rooms",),
     ("manager",),

@@ -86,6 +86,7 @@ class MarketDataManager:
         self.cluster = rooms.cluster
         self.stream_manager = rooms.stream
         self.histories = rooms.histories
+        self.jobs = rooms.jobs
         self._answers = rooms.answers
         self._warming: asyncio.Task[None] | None = None
         self._started_s: float | None = None
@@ -116,6 +117,7 @@ class MarketDataManager:
         self.cache_manager.start()
         self.cluster.start()
         await self.writer.start()
+        self.jobs.start()
         if self.settings.cache.warm:
             self._warming = asyncio.create_task(self._warm(), name="warm the cache")
 
@@ -277,9 +279,8 @@ class MarketDataManager:
             "streaming": {"status": "healthy", "running": self.stream_manager.running},
             "plugins": {"status": "degraded" if failed else "healthy"},
         }
-        cluster = self.cluster.health()
-        if cluster is not None:
-            components["cluster"] = cluster
+        more = {"cluster": self.cluster.health(), "jobs": self.jobs.health()}
+        components |= {name: report for name, report in more.items() if report is not None}
         if not redis:
             components["cache"]["reason"] = self.cache_manager.redis_cache.last_error
         if failed:
@@ -301,6 +302,7 @@ class MarketDataManager:
             "storage": self.writer.stats(),
             "history": self.histories.stats(),
             "live_bars": self._rooms.keeper.stats(),
+            "jobs": self.jobs.stats(),
             "pipeline": {"accepted": self.pipeline.accepted},
         }
 

@@ -16,12 +16,20 @@ from tickloom.calendars import Calendars
 from tickloom.clock import Clock
 from tickloom.feeds import Feeds, Reader, Router, Sessions, open_sources
 from tickloom.history import Histories
+from tickloom.jobs import Jobs, upkeep_jobs
 from tickloom.pipeline import Pipeline
 from tickloom.plugins import Plugins, load_plugins
 from tickloom.quality import Inspector
 from tickloom.relay import Cluster
 from tickloom.settings import Settings
-from tickloom.store import BarKeeper, HistoryStore, QuoteWriter, open_backend, open_journal
+from tickloom.store import (
+    BarKeeper,
+    HistoryStore,
+    QuoteWriter,
+    open_backend,
+    open_job_log,
+    open_journal,
+)
 from tickloom.stream import Demand, Hub, Ring
 from tickloom.streaming import StreamManager
 
@@ -101,6 +109,8 @@ class Rooms:
         )
         self.histories = self._open_histories(reader, kept, calendars)
         self.answers = Answers(reader, self.cache, self.pipeline, self.histories)
+        jobs = upkeep_jobs(settings, clock)
+        self.jobs = Jobs(open_job_log(settings.database.url), jobs, epoch, clock, jitter)
 
     def _open_hub(self, epoch: str, demand: Demand) -> Hub:
         stream = self._settings.stream
@@ -142,3 +152,4 @@ class Rooms:
             stack.push_async_callback(self.answers.aclose)
             stack.push_async_callback(self.cluster.aclose)
             stack.push_async_callback(self.stream.aclose)
+            stack.push_async_callback(self.jobs.aclose)

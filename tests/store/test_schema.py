@@ -37,7 +37,7 @@ ALERT_COLUMNS = {
 }
 TABLES = {
     *("market_data", "market_alerts", "bars", "corporate_actions", "history_ranges"),
-    *("trades", "companies", "provider_symbols"),
+    *("trades", "companies", "provider_symbols", "jobs"),
 }
 MIGRATE = (
     "import asyncio, json, sys; from tickloom.store import migrate\n"

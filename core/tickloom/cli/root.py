@@ -24,6 +24,8 @@ _COMMANDS = {
     "config": "Check or print the settings.",
     "doctor": "Check this machine, the settings and all that tickloom needs.",
     "migrate": "Bring the database to the schema of this version.",
+    "backfill": "Store the history of symbols.",
+    "cleanup": "Tell or remove what is older than the settings keep.",
 }
 
 

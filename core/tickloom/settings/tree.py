@@ -15,6 +15,8 @@ Port = Annotated[int, Meta(ge=0, le=65535)]
 Count = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(ge=0)]
 PositiveSeconds = Annotated[float, Meta(gt=0)]
+Days = Annotated[int, Meta(ge=0, le=100_000)]
+JobSeconds = Annotated[float, Meta(ge=60)]
 
 
 class _Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,6 +58,42 @@ class DatabaseSettings(_Table, frozen=True):
     with PostgreSQL ``tickloom.journal`` in the working directory."""
     journal_bytes: Annotated[int, Meta(ge=0)] = 268_435_456
     """Most bytes of it for each process; 0 = none, rows wait in memory only."""
+
+
+class RetentionSettings(_Table, frozen=True):
+    """``[retention]``: how many whole days of each kind are kept; 0 = for ever.
+
+    Days end at midnight UTC. What is bought from providers or asked for by somebody, the bars, is
+    kept unless the operator says otherwise.
+    """
+
+    ticks_days: Days = 30
+    """Stored quotes, by the time that the venue gives them."""
+    intraday_bars_days: Days = 0
+    """Bars shorter than a day."""
+    daily_bars_days: Days = 0
+    """Bars of a day and longer."""
+    quarantine_days: Days = 90
+    """Quotes that were kept back as implausible."""
+    quality_events_days: Days = 90
+    """What validators and comparisons found."""
+    quality_scores_days: Days = 365
+    """Scores of providers."""
+    audit_days: Days = 365
+    """Who released or dropped what, and every run of a scheduled job."""
+
+
+class JobSettings(_Table, frozen=True):
+    """``[jobs]``: upkeep of the database; of several replicas one runs each job."""
+
+    enabled: bool = True
+    """False = this process runs none of them."""
+    partitions_interval_s: JobSeconds = 21_600.0
+    """Between looks whether partitions are made ahead; PostgreSQL only."""
+    cleanup_interval_s: JobSeconds = 86_400.0
+    """Between removals of what ``[retention]`` does not keep."""
+    optimize_interval_s: JobSeconds = 86_400.0
+    """Between updates of what the database knows of its tables."""
 
 
 class RedisSettings(_Table, frozen=True):
@@ -185,6 +223,8 @@ class Settings(_Table, frozen=True):
 
     server: ServerSettings = ServerSettings()
     database: DatabaseSettings = DatabaseSettings()
+    retention: RetentionSettings = RetentionSettings()
+    jobs: JobSettings = JobSettings()
     redis: RedisSettings = RedisSettings()
     cluster: ClusterSettings = ClusterSettings()
     cache: CacheSettings = CacheSettings()

@@ -8,9 +8,11 @@ from tickloom.store.backend import Backend, NoBackend, open_backend
 from tickloom.store.bars import BarBatch, BarQuery, StoredRange
 from tickloom.store.days import Days
 from tickloom.store.history import HistoryStore, Kept, StoredHistory
+from tickloom.store.job_log import JobLog, open_job_log
 from tickloom.store.journal import Journal, open_journal
 from tickloom.store.livebars import BarKeeper
 from tickloom.store.postgres import PostgresBackend
+from tickloom.store.retention import Expiry, Retention
 from tickloom.store.rows import Record
 from tickloom.store.schema import MigrationReport, known_migrations, migrate, schema_version
 from tickloom.store.sqlite import SqliteBackend
@@ -22,7 +24,9 @@ __all__ = [
     "BarKeeper",
     "BarQuery",
     "Days",
+    "Expiry",
     "HistoryStore",
+    "JobLog",
     "Journal",
     "Kept",
     "MigrationReport",
@@ -30,12 +34,14 @@ __all__ = [
     "PostgresBackend",
     "QuoteWriter",
     "Record",
+    "Retention",
     "SqliteBackend",
     "StoredHistory",
     "StoredRange",
     "known_migrations",
     "migrate",
     "open_backend",
+    "open_job_log",
     "open_journal",
     "schema_version",
 ]

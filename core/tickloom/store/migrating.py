@@ -98,6 +98,8 @@ class _Sqlite(SQLiteEngine):
     async def get_connection(self) -> Any:
         connection = await super().get_connection()
         self.opened.append(connection)
+        # Of a file that has no table yet, so that what retention frees goes back to the disk.
+        await connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         return connection
 
     @asynccontextmanager
