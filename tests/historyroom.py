@@ -13,6 +13,7 @@ from tickloom.clock import FakeClock
 from tickloom.errors import NoData, TickloomError
 from tickloom.history import Histories
 from tickloom.history.rolling import period_of
+from tickloom.history.supply import Ask
 from tickloom.model import Bar, HistoricalData, Interval, PriceAdjustment, begin_of, encode_history
 from tickloom.roles import HistoryRequest
 from tickloom.store import HistoryStore, open_backend
@@ -96,7 +97,7 @@ def encoded(history: HistoricalData) -> bytes:
 
 @asynccontextmanager
 async def opened(
-    database: Database, vendor: Vendor, clock: FakeClock, *tellers: str
+    database: Database, vendor: Ask, clock: FakeClock, *tellers: str
 ) -> AsyncIterator[Histories]:
     """Histories whose ``tellers`` tell all splits and dividends."""
     calendars = Calendars()

@@ -154,7 +154,7 @@ def apple() -> Apple:
 @pytest.fixture
 async def stored(database: Database, apple: Apple, noon: FakeClock) -> Any:
     """Unadjusted days from August 2020 until yesterday are stored."""
-    async with opened(database, apple, noon, "scripted") as histories:  # type: ignore[arg-type]
+    async with opened(database, apple, noon, "scripted") as histories:
         await histories.history(ask(SUMMER[0], YESTERDAY))
         apple.requests.clear()
         yield histories
@@ -204,7 +204,7 @@ async def test_they_do_so_after_a_restart(
     first = await stored.history(request)
     apple.failure = UNPLUGGED
 
-    async with opened(database, apple, noon, "scripted") as restarted:  # type: ignore[arg-type]
+    async with opened(database, apple, noon, "scripted") as restarted:
         assert encoded(await restarted.history(request)) == encoded(first)
 
 
@@ -241,7 +241,7 @@ async def test_weeks_are_adjusted_before_they_are_rolled_up(stored: Histories) -
 async def test_adjusted_questions_do_not_spoil_the_dividends_that_were_paid(
     database: Database, apple: Apple, noon: FakeClock
 ) -> None:
-    async with opened(database, apple, noon, "scripted") as histories:  # type: ignore[arg-type]
+    async with opened(database, apple, noon, "scripted") as histories:
         raw = ask(SUMMER[0], YESTERDAY)
         first = await histories.history(raw)
         apple.dividends = [Dividend(day=date(2020, 8, 7), amount=Decimal("0.205"), currency="USD")]
@@ -257,7 +257,7 @@ async def test_without_the_events_a_provider_is_asked_for_adjusted_prices(
 ) -> None:
     tellers = [] if lack == "a provider that tells" else ["scripted"]
     until = SUMMER[1] if lack == "the days until yesterday" else YESTERDAY
-    async with opened(database, apple, noon, *tellers) as histories:  # type: ignore[arg-type]
+    async with opened(database, apple, noon, *tellers) as histories:
         await histories.history(ask(SUMMER[0], until))
         await histories.history(ask(*SUMMER, adjustment=PriceAdjustment.SPLITS))
 

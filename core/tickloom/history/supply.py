@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import date
 from typing import Any
@@ -42,6 +43,8 @@ _PAUSE_S = 15.0
 _WARNING_INTERVAL_S = 10.0
 # More gaps than that cost more questions than the whole.
 _MOST_GAPS = 4
+# More would hold up the event loop for milliseconds.
+_INLINE_BARS = 5_000
 
 
 class Gathered(Struct, frozen=True, kw_only=True):
@@ -182,7 +185,10 @@ class Supply:
                 await self.store.put(answer)
             except TickloomError as error:
                 self.pause(error)
-        clipped = clip(answer, days)
+        if len(answer.data_points) > _INLINE_BARS:
+            clipped = await asyncio.to_thread(clip, answer, days)
+        else:
+            clipped = clip(answer, days)
         dropped = len(answer.data_points) - len(clipped.data_points)
         if dropped:
             self._tell_outside(answer, days, dropped)

@@ -51,6 +51,7 @@ class AlphaVantageProvider(Provider):
             timeliness=_TIMELINESS[options.entitlement],
             max_batch=_BATCH if options.premium else 1,
             intervals=INTERVALS,
+            has_actions=options.premium,
             has_company=True,
             has_search=True,
             budget=Budget(

@@ -47,6 +47,8 @@ class SimulatedProvider(Provider):
             timeliness=Timeliness.SIMULATED,
             max_batch=_MAX_BATCH,
             intervals=INTERVALS,
+            # There are none, and the bars say so.
+            has_actions=True,
             has_company=True,
             has_stream=True,
             namespace=NAMESPACE,

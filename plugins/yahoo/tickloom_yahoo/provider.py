@@ -55,6 +55,7 @@ class YahooProvider(Provider):
             timeliness=Timeliness.DELAYED,
             max_batch=_BATCH,
             intervals=INTERVALS,
+            has_actions=True,
             has_company=True,
             has_search=True,
             has_stream=True,
