@@ -271,6 +271,37 @@ async def test_a_database_that_is_away_costs_no_answer_and_is_tried_again(
     assert len((await histories.history(request)).data_points) == 5
 
 
+async def test_bars_that_cannot_be_read_are_asked_for(
+    histories: Histories, vendor: Vendor, database: Database, warnings_told: list[str]
+) -> None:
+    request = ask(date(2026, 1, 5), date(2026, 1, 9))
+    first = await histories.history(request)
+    # The ranges still say that all is there.
+    await database.execute("ALTER TABLE bars RENAME TO elsewhere")
+
+    assert (await histories.history(request)).data_points == first.data_points
+    assert len(vendor.asked) == 2
+    assert "bars" in warnings_told[0]
+
+
+async def test_events_that_cannot_be_read_cost_no_answer(
+    histories: Histories, vendor: Vendor, database: Database
+) -> None:
+    request = ask(date(2026, 1, 5), date(2026, 1, 9))
+    first = await histories.history(request)
+    await database.execute("ALTER TABLE corporate_actions RENAME TO elsewhere")
+
+    assert (await histories.history(request)).data_points == first.data_points
+    assert len(vendor.asked) == 2
+
+
+async def test_who_should_have_answered_is_told(histories: Histories, vendor: Vendor) -> None:
+    vendor.fields = {"fallback_from": "first", "fallback_reason": "it is away"}
+
+    whole = await histories.history(ask(date(2026, 1, 5), date(2026, 1, 9)))
+    assert (whole.fallback_from, whole.fallback_reason) == ("first", "it is away")
+
+
 async def test_without_a_database_every_question_goes_to_a_provider(
     vendor: Vendor, noon: FakeClock
 ) -> None:

@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Context, Decimal
 
-from tickloom.model import Bar, Dividend, PriceAdjustment, Split, major_of, to_major, to_unit_of
+from tickloom.model import Bar, Dividend, Split, major_of, to_major, to_unit_of
 
 _WIDE = Context(prec=50)
 _ONE = Decimal(1)
@@ -95,11 +95,6 @@ class Factors:
         return (
             dividend.amount if shares == 1 else _price(dividend.amount, _WIDE.divide(_ONE, shares))
         )
-
-
-def of_interest(adjustment: PriceAdjustment, dividends: Sequence[Dividend]) -> Sequence[Dividend]:
-    """Return the dividends that an adjustment accounts for."""
-    return dividends if adjustment is PriceAdjustment.ALL else ()
 
 
 def _in_unit(dividend: Dividend, currency: str | None) -> Decimal:
