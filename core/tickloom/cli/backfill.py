@@ -62,7 +62,7 @@ _ALONE = {"cache": {"warm": []}, "jobs": {"enabled": False}}
 @json_option
 @click.pass_context
 def backfill(
-    ctx: click.Context,
+    ctx: click.RichContext,
     *,
     symbols: tuple[str, ...],
     file: TextIO | None,

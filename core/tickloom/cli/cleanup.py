@@ -29,7 +29,7 @@ _STEP = 1_024
 @config_option
 @json_option
 @click.pass_context
-def cleanup(ctx: click.Context, *, yes: bool, config_file: str | None, as_json: bool) -> None:
+def cleanup(ctx: click.RichContext, *, yes: bool, config_file: str | None, as_json: bool) -> None:
     """Tell which rows are older than the settings keep, and with `--yes` remove them.
 
     A running server does so by itself, once a day. What `[retention]` keeps for ever is left alone.
