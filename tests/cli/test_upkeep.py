@@ -9,9 +9,9 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import Result
@@ -19,6 +19,9 @@ from click.testing import Result
 from cli.home import LIMIT_S, Home
 from scripted import make_quote
 from tickloom.store import migrate, open_backend, open_job_log
+
+if TYPE_CHECKING:
+    from databases import Database
 
 Invoke = Callable[..., Result]
 FIRST_TO_LAST = ("--from", "2016-01-01", "--to", "2025-12-31")
@@ -232,3 +235,27 @@ def test_a_backfill_that_was_stopped_goes_on_where_it_was(home: Home, kind: sign
     assert query(home, "SELECT count(*) FROM bars") == [(2 * 3653,)]
     if kind is signal.SIGINT:
         assert (process.returncode, err) == (130, "")
+
+
+async def test_what_was_removed_is_asked_for_again_and_nothing_else(
+    home: Home, database: Database
+) -> None:
+    async def told(*args: str, **variables: str) -> Any:
+        done = await asyncio.to_thread(home.run, *args, DATABASE_URL=database.url, **variables)
+        assert (done.returncode, done.stderr) == (0, "")
+        return json.loads(done.stdout)
+
+    command = ("backfill", "TICK.ONE", *FIRST_TO_LAST, "--json")
+    first = await told(*command)
+    since = (datetime.now(UTC).date() - date(2020, 7, 1)).days
+    setting = {"TICKLOOM_RETENTION__DAILY_BARS_DAYS": str(since)}
+    removed = await told("cleanup", "--yes", "--json", **setting)
+    again, last = await told(*command), await told(*command)
+
+    calls = [found["provider_requests"] for found in (first, again, last)]
+    # The years 2016 to 2020; of the last one only what is missing.
+    assert calls == [10, 5, 0]
+    bars = (date(2020, 7, 1) - date(2016, 1, 1)).days
+    [daily] = [kind for kind in removed["kinds"] if kind["kind"] == "daily_bars"]
+    assert daily["rows"] == bars
+    assert last["symbols"] == first["symbols"]
