@@ -53,7 +53,9 @@ class Home:
 
     def environment(self, **variables: str) -> dict[str, str]:
         kept = {name: text for name, text in os.environ.items() if not is_ours(name)}
-        return kept | {"PYTHONPATH": str(self.site)} | variables
+        # Behind it what the tests themselves run with, where that is not what is installed.
+        paths = [str(self.site), *filter(None, [kept.get("PYTHONPATH")])]
+        return kept | {"PYTHONPATH": os.pathsep.join(paths)} | variables
 
     def popen(self, *args: str, **variables: str) -> subprocess.Popen[str]:
         return subprocess.Popen(

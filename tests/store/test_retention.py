@@ -405,3 +405,23 @@ async def test_no_file_is_made_where_there_is_none(tmp_path: Path) -> None:
         with pytest.raises(StoreUnavailable, match="no database file"):
             await call()
     assert not path.exists()
+
+
+async def test_days_of_ticks_that_are_over_are_dropped_whole(postgres: Postgres) -> None:
+    async with postgres() as schema:
+        # The database's own clock says which days have partitions.
+        now = datetime.now(UTC)
+        backend = open_backend(schema.url)
+        await backend.open()
+        await backend.write(
+            [(make_quote(timestamp=now - timedelta(days=days)), "epoch") for days in (1, 9, 11, 20)]
+        )
+        await backend.aclose()
+        retention = Retention(schema.url, replace(FOREVER, ticks_days=10), FakeClock(now))
+
+        found = of("ticks", await retention.clean())
+
+        gone = {f"market_data_{now - timedelta(days=days):%Y_%m_%d}" for days in (11, 20)}
+        assert (set(found.partitions), found.rows) == (gone, 2)
+        assert not gone & await partitions_of(schema, "market_data")
+        assert len(await schema.rows()) == 2

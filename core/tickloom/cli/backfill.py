@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, TextIO
 
 import rich_click as click
+from click.exceptions import Exit
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tickloom.cli.backfilling import Backfill, Filled, cut_up
@@ -60,9 +61,7 @@ _ALONE = {"cache": {"warm": []}, "jobs": {"enabled": False}}
 )
 @config_option
 @json_option
-@click.pass_context
 def backfill(
-    ctx: click.Context,
     *,
     symbols: tuple[str, ...],
     file: TextIO | None,
@@ -92,7 +91,7 @@ def backfill(
     errors |= {symbol: one.error for symbol, one in filled.items() if one.error is not None}
     _report(settings, filled, errors, calls, as_json=as_json)
     if errors:
-        ctx.exit(FAILED)
+        raise Exit(FAILED)
 
 
 def _read(file: TextIO) -> list[str]:

@@ -22,6 +22,7 @@ from tickloom.store.schema import version_of
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _STEP = 1_024
+_SHOWN_PARTITIONS = 2
 
 
 @click.command()
@@ -29,7 +30,7 @@ _STEP = 1_024
 @config_option
 @json_option
 @click.pass_context
-def cleanup(ctx: click.Context, *, yes: bool, config_file: str | None, as_json: bool) -> None:
+def cleanup(ctx: click.RichContext, *, yes: bool, config_file: str | None, as_json: bool) -> None:
     """Tell which rows are older than the settings keep, and with `--yes` remove them.
 
     A running server does so by itself, once a day. What `[retention]` keeps for ever is left alone.
@@ -87,7 +88,7 @@ def _print_table(found: Sequence[Expiry], *, is_done: bool) -> None:
             expiry.kind,
             f"{expiry.days} days" if expiry.days else "for ever",
             ("~" if expiry.is_about else "") + cells.count(expiry.rows),
-            ", ".join(expiry.partitions) or cells.NONE,
+            _shorten(expiry.partitions),
             _size(expiry.bytes),
             cells.moment(expiry.oldest_kept),
             plain(expiry.error or cells.NONE),
@@ -101,6 +102,12 @@ def _print_table(found: Sequence[Expiry], *, is_done: bool) -> None:
         console.print(f"nothing was removed yet; --yes removes {rows:,} rows", style="dim")
     else:
         console.print("there is nothing to remove", style="dim")
+
+
+def _shorten(partitions: Sequence[str]) -> str:
+    if len(partitions) <= _SHOWN_PARTITIONS:
+        return ", ".join(partitions) or cells.NONE
+    return f"{len(partitions)}, {partitions[0]} to {partitions[-1]}"
 
 
 def _size(count: int) -> str:

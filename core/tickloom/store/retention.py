@@ -120,7 +120,11 @@ class Retention:
         async with self._open(is_only_read=False) as expirer:
             found = [await self._go(kind, expirer, is_plan=False) for kind in self._kinds]
             if any(expiry.rows for expiry in found):
-                await self._tidy(expirer)
+                try:
+                    await self._tidy(expirer)
+                except TickloomError as error:
+                    # The job for that comes anyway; what was removed is still to be told.
+                    logger.warning("the room of removed rows cannot be given back now: {}", error)
         for expiry in found:
             if expiry.rows:
                 logger.info(
