@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from tickloom.errors import BadRecord, ConfigError, StoreUnavailable, TickloomEr
 from tickloom.model import Quote
 from tickloom.settings import DatabaseSettings
 from tickloom.store.backend import Backend
-from tickloom.store.journal import Journal
+from tickloom.store.journal import Journal, Unfit
 from tickloom.store.progress import Progress, within
 from tickloom.store.rows import Record
 from tickloom.store.spill import Spill
@@ -361,7 +361,7 @@ class QuoteWriter:
             "full", "the queue for the database is full or closed; {} rows dropped", self._dropped
         )
 
-    def moved(self, unfit: Sequence[tuple[Record, BadRecord]]) -> None:
+    def moved(self, unfit: Unfit) -> None:
         """Take notice that rows went from the queue to the journal, except for ``unfit`` ones."""
         for record, error in unfit:
             self._reject(record, error)
