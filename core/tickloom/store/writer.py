@@ -256,9 +256,8 @@ class QuoteWriter:
 
     def is_away(self) -> bool:
         """True where the database failed last or has not answered for five seconds."""
-        if self._failure is not None:
-            return True
-        return bool(self._parts) and self._clock.monotonic() - self._begun_s >= _STUCK_S
+        is_stuck = self._parts and self._clock.monotonic() - self._begun_s >= _STUCK_S
+        return self._failure is not None or bool(is_stuck)
 
     async def _replay(self, spill: Spill) -> None:
         piece = await spill.peek(self._batch_rows)
@@ -280,7 +279,9 @@ class QuoteWriter:
                 await self._fail(error)
             else:
                 self._is_open = True
-                self._recover()
+                # It may open and take nothing, as while another holds a lock on it.
+                if not self._waiting():
+                    self._recover()
             self._tried_to_open.set()
 
     def _take(self) -> list[Record]:
