@@ -8,12 +8,13 @@ from functools import partial
 from typing import cast
 
 from tickloom.cache import CacheManager, SingleFlight
-from tickloom.errors import BadRecord, TickloomError
+from tickloom.errors import BadRecord, ConfigError, TickloomError, Unavailable
 from tickloom.feeds import Reader
 from tickloom.history import Histories
 from tickloom.model import Company, HistoricalData, Quote, SymbolMatch
 from tickloom.pipeline import Pipeline
 from tickloom.roles import HistoryRequest
+from tickloom.store import CompanyStore
 
 Batch = asyncio.Task[dict[str, Quote | TickloomError]]
 
@@ -34,15 +35,22 @@ class Answers:
         cache: Looked into first.
         pipeline: Every quote that is fetched takes the same line as one that is streamed.
         stored: Has the history of days that are over; asks providers for the rest.
+        described: Has the companies that providers described once.
     """
 
     def __init__(
-        self, reader: Reader, cache: CacheManager, pipeline: Pipeline, stored: Histories
+        self,
+        reader: Reader,
+        cache: CacheManager,
+        pipeline: Pipeline,
+        stored: Histories,
+        described: CompanyStore,
     ) -> None:
         self._reader = reader
         self._cache = cache
         self._pipeline = pipeline
         self._stored = stored
+        self._described = described
         self._quotes: SingleFlight[Quote] = SingleFlight()
         self._batches: SingleFlight[dict[str, Quote | TickloomError]] = SingleFlight()
         self._histories: SingleFlight[HistoricalData] = SingleFlight()
@@ -120,6 +128,9 @@ class Answers:
     async def company(self, symbol: str) -> Company:
         """Return the description of a canonical symbol.
 
+        While no provider that has one answers it is the newest that is stored, however old: its
+        ``received_at`` tells. It is not cached, so that a provider is asked again the next time.
+
         Raises:
             TickloomError: Why there is none.
         """
@@ -128,7 +139,14 @@ class Answers:
             return cached
 
         async def ask() -> Company:
-            answer = await self._reader.company(symbol)
+            try:
+                answer = await self._reader.company(symbol)
+            except (Unavailable, ConfigError):
+                stored = await self._described.get(symbol)
+                if stored is None:
+                    raise
+                return stored
+            await self._described.put(answer)
             await self._cache.companies.put(f"{symbol} ", answer)
             return answer
 

@@ -24,6 +24,7 @@ from tickloom.relay import Cluster
 from tickloom.settings import Settings
 from tickloom.store import (
     BarKeeper,
+    CompanyStore,
     HistoryStore,
     QuoteWriter,
     open_backend,
@@ -74,9 +75,8 @@ class Rooms:
         self.router = Router(sources, settings.providers)
         self.inspector = Inspector(self.plugins.validators)
         database = settings.database
-        self.writer = QuoteWriter(
-            open_backend(database.url), database, clock, open_journal(database)
-        )
+        backend = open_backend(database.url)
+        self.writer = QuoteWriter(backend, database, clock, open_journal(database))
         reader = Reader(self.router)
         demand = Demand()
         hub = self._open_hub(epoch, demand)
@@ -108,7 +108,8 @@ class Rooms:
             self.keeper,
         )
         self.histories = self._open_histories(reader, kept, calendars)
-        self.answers = Answers(reader, self.cache, self.pipeline, self.histories)
+        described = CompanyStore(backend, clock)
+        self.answers = Answers(reader, self.cache, self.pipeline, self.histories, described)
         jobs = upkeep_jobs(settings, clock)
         self.jobs = Jobs(open_job_log(settings.database.url), jobs, epoch, clock, jitter)
 

@@ -114,9 +114,9 @@ def test_what_was_not_forgotten_comes_again(journal: Journal, again: Again) -> N
 
 def test_rows_that_are_older_are_put_before_all_others(journal: Journal, again: Again) -> None:
     journal.append(records(2, 4))
-    assert journal.put_first(records(2, 2))
+    assert journal.put_first(records(2, 2)) == []
     journal.append(records(1, 6))
-    assert journal.put_first(records(2))
+    assert journal.put_first(records(2)) == []
 
     assert all_of(again(journal)) == records(7)
 
@@ -152,7 +152,7 @@ def test_a_full_journal_takes_the_first_rows_and_no_more(make: Make) -> None:
     assert journal.bytes <= 1_000
     assert sum(path.stat().st_size for path in segments(journal.folder)) == journal.bytes
     assert journal.append(records(1)) == (0, [])
-    assert not journal.put_first(records(1))
+    assert journal.put_first(records(1)) is None
     assert all_of(journal) == records(taken)
     assert journal.append(records(1))[0] == 1
     journal.close()
@@ -173,8 +173,10 @@ def test_a_row_that_cannot_be_kept_is_handed_back(journal: Journal) -> None:
     assert (taken, record) == (5, bad)
     assert isinstance(reason, BadRecord)
     assert "'BAD'" in str(reason)
-    assert not journal.put_first([bad])
     assert all_of(journal) == records(4)
+    [(record, _)] = journal.put_first([*records(1), bad, *records(1, 1)]) or []
+    assert record == bad
+    assert all_of(journal) == records(2)
 
 
 @pytest.mark.parametrize("cut", range(1, 40))

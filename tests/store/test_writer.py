@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from loguru import logger
 
 from scripted import NOON, make_quote
 from tickloom.clock import FakeClock, SystemClock
@@ -345,3 +346,25 @@ async def _close(writer: QuoteWriter, clock: FakeClock) -> None:
         await clock.advance(0.5)
         await asyncio.sleep(0.005)
     await closing
+
+
+async def test_a_database_that_opens_but_takes_no_rows_is_still_away(
+    make_writer: MakeWriter, database: Database, clock: FakeClock
+) -> None:
+    writer = make_writer()
+    await writer.start()
+    told: list[str] = []
+    sink = logger.add(told.append, level="INFO", format="{message}")
+    async with database.away():
+        writer.enqueue(make_quote())
+        while writer.stats()["failed_writes"] < 3:
+            await clock.advance(0.1)
+            await asyncio.sleep(0.005)
+            if writer.stats()["failed_writes"]:
+                assert (await writer.health())["status"] == "degraded"
+        assert not any("is back" in line for line in told)
+
+    await clock.advance(4)
+    await until(lambda: writer.stats()["written"] == 1)
+    assert any("is back" in line for line in told)
+    logger.remove(sink)

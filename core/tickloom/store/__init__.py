@@ -6,6 +6,7 @@ backend (SQLite, PostgreSQL, or none). The history store keeps bars of days that
 
 from tickloom.store.backend import Backend, NoBackend, open_backend
 from tickloom.store.bars import BarBatch, BarQuery, StoredRange
+from tickloom.store.companies import CompanyStore
 from tickloom.store.days import Days
 from tickloom.store.history import HistoryStore, Kept, StoredHistory
 from tickloom.store.job_log import JobLog, open_job_log
@@ -23,6 +24,7 @@ __all__ = [
     "BarBatch",
     "BarKeeper",
     "BarQuery",
+    "CompanyStore",
     "Days",
     "Expiry",
     "HistoryStore",

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from tickloom.model import Interval, PriceAdjustment
+from tickloom.model import Company, Interval, PriceAdjustment
 from tickloom.store.address import kind_of
 from tickloom.store.bars import BarBatch, BarQuery, ProviderBar, StoredAction, StoredRange
 from tickloom.store.days import Days
@@ -97,6 +97,23 @@ class Backend(Protocol):
         """
         ...
 
+    async def write_company(self, company: Company) -> None:
+        """Insert or replace the description of a symbol by its provider.
+
+        Raises:
+            BadRecord: A value cannot be stored.
+            StoreUnavailable: The database is away or was not opened.
+        """
+        ...
+
+    async def read_company(self, symbol: str) -> Company | None:
+        """Return the newest description of a symbol; ``None`` = nobody gave one.
+
+        Raises:
+            StoreUnavailable: The database is away or was not opened.
+        """
+        ...
+
     async def ping(self) -> str | None:
         """Return the schema version; ``None`` = there is no schema.
 
@@ -149,6 +166,13 @@ class NoBackend:
     async def read_actions(self, symbol: str, days: Days) -> list[StoredAction]:  # noqa: ARG002 - as its twins
         """Return nothing: nothing was stored."""
         return []
+
+    async def write_company(self, company: Company) -> None:
+        """Forget the description."""
+
+    async def read_company(self, symbol: str) -> None:  # noqa: ARG002 - as its twins
+        """Return ``None``: nothing was stored."""
+        return
 
     async def ping(self) -> None:
         """Return ``None``: there is no schema."""

@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,6 +31,9 @@ from tickloom.settings import DatabaseSettings
 from tickloom.store.address import kind_of, sqlite_path
 from tickloom.store.journal_records import MAGIC, decode_record, encode_record, payloads
 from tickloom.store.rows import Record
+
+Unfit = list[tuple[Record, BadRecord]]
+"""Rows that cannot be kept in a journal at all, and why."""
 
 _FIRST_NUMBER = 500_000_000_000
 _LONGEST_SEGMENT = 8_388_608
@@ -99,7 +102,7 @@ class Journal:
                 self._claim()
             return self.rows
 
-    def append(self, records: Sequence[Record]) -> tuple[int, list[tuple[Record, BadRecord]]]:
+    def append(self, records: Sequence[Record]) -> tuple[int, Unfit]:
         """Force rows to the disk, behind all others.
 
         Returns:
@@ -109,52 +112,39 @@ class Journal:
         Raises:
             StoreUnavailable: The disk is full or cannot be written; nothing was kept.
         """
-        pieces: list[bytes] = []
-        unfit: list[tuple[Record, BadRecord]] = []
         with self._guard, self._told("written"):
             # A new segment may be begun for them.
             room = self.limit_bytes - self.bytes - len(MAGIC)
-            taken = 0
-            for record in records:
-                try:
-                    piece = encode_record(record)
-                except BadRecord as error:
-                    unfit.append((record, error))
-                else:
-                    room -= len(piece)
-                    if room < 0:
-                        break
-                    pieces.append(piece)
-                taken += 1
+            pieces, unfit = _encoded(records, room)
             if pieces:
                 self._write(pieces)
-        return taken, unfit
+        return len(pieces) + len(unfit), unfit
 
-    def put_first(self, records: Sequence[Record]) -> bool:
-        """Force rows to the disk, before all others; False = there is no room for all of them.
+    def put_first(self, records: Sequence[Record]) -> Unfit | None:
+        """Force rows to the disk, before all others; return those that cannot be kept at all.
 
-        Rows that cannot be kept at all make it False too.
+        ``None`` = there is no room for all of them, and nothing was kept.
 
         Raises:
             StoreUnavailable: The disk is full or cannot be written; nothing was kept.
         """
-        try:
-            data = b"".join(chain([MAGIC], map(encode_record, records)))
-        except BadRecord:
-            return False
+        pieces, unfit = _encoded(records)
+        data = b"".join([MAGIC, *pieces])
         with self._guard, self._told("written"):
             if self.bytes + len(data) > self.limit_bytes:
-                return False
+                return None
+            if not pieces:
+                return unfit
             slot = self._claimed()
             first = _number(self._segments[0].path) if self._segments else self._next
             path = _path(slot, first - 1)
             with path.open("xb", buffering=0) as file:
                 self._force(file, data, 0)
-            self._segments.insert(0, _Segment(path, len(data), len(records)))
+            self._segments.insert(0, _Segment(path, len(data), len(pieces)))
             self._head = self._peeked = None
             self.bytes += len(data)
-            self.rows += len(records)
-        return True
+            self.rows += len(pieces)
+        return unfit
 
     def peek(self, most: int) -> Piece:
         """Return the oldest rows; they stay until :meth:`advance`.
@@ -195,7 +185,9 @@ class Journal:
         with self._guard, self._told("written"):
             if self._peeked is None:
                 return
-            (segment, segment.done, rows), self._peeked = self._peeked, None
+            segment, end, rows = self._peeked
+            self._peeked = None
+            segment.done = end
             segment.rows -= rows
             self.rows -= rows
             if segment.rows <= 0:
@@ -334,6 +326,23 @@ class Journal:
                 found=verbatim(error.strerror or type(error).__name__),
                 fix="Name another folder in database.journal_path, or make room on its disk.",
             ) from error
+
+
+def _encoded(records: Sequence[Record], room: int = sys.maxsize) -> tuple[list[bytes], Unfit]:
+    """Return the first records that fit into ``room`` bytes, and those that are none."""
+    pieces: list[bytes] = []
+    unfit: Unfit = []
+    for record in records:
+        try:
+            piece = encode_record(record)
+        except BadRecord as error:
+            unfit.append((record, error))
+            continue
+        room -= len(piece)
+        if room < 0:
+            break
+        pieces.append(piece)
+    return pieces, unfit
 
 
 def open_journal(settings: DatabaseSettings) -> Journal | None:

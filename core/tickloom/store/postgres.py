@@ -10,9 +10,9 @@ from datetime import UTC, date, datetime
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
 
 from tickloom.errors import StoreUnavailable
-from tickloom.model import Interval, PriceAdjustment
+from tickloom.model import Company, Interval, PriceAdjustment
 from tickloom.settings import redact_url
-from tickloom.store import partitions, postgres_bars
+from tickloom.store import companies, partitions, postgres_bars
 from tickloom.store.bars import BarBatch, BarQuery, ProviderBar, StoredAction, StoredRange
 from tickloom.store.days import Days
 from tickloom.store.failures import explain_postgres
@@ -44,6 +44,11 @@ _UPSERT = (
 )
 
 _NEWEST = f"SELECT {_NAMES} FROM market_data WHERE {NEWEST.format('$1', '$2', '$3')}"  # noqa: S608 - own names
+
+_PUT_COMPANY = companies.upsert(
+    ", ".join(f"${number}" for number in range(1, len(companies.COLUMNS) + 1)), "now()"
+)
+_COMPANY = companies.newest("$1")
 
 
 class PostgresBackend:
@@ -155,6 +160,17 @@ class PostgresBackend:
         """Return splits and dividends of the days, oldest first."""
         async with self._connection() as connection:
             return await postgres_bars.read_actions(connection, symbol, days)
+
+    async def write_company(self, company: Company) -> None:
+        """Insert or replace the description of a symbol by its provider."""
+        async with self._connection() as connection:
+            await connection.execute(_PUT_COMPANY, *companies.to_row(company))
+
+    async def read_company(self, symbol: str) -> Company | None:
+        """Return the newest description of a symbol."""
+        async with self._connection() as connection:
+            row = await connection.fetchrow(_COMPANY, symbol)
+        return None if row is None else companies.to_company(row)
 
     async def ping(self) -> str | None:
         """Return the schema version."""

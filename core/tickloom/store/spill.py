@@ -11,9 +11,9 @@ from typing import Any, Protocol, TypeVar
 from loguru import logger
 
 from tickloom.clock import Clock
-from tickloom.errors import BadRecord, StoreUnavailable
+from tickloom.errors import StoreUnavailable
 from tickloom.settings import DatabaseSettings
-from tickloom.store.journal import Journal, Piece
+from tickloom.store.journal import Journal, Piece, Unfit
 from tickloom.store.rows import Record
 from tickloom.store.telling import Telling
 
@@ -32,7 +32,7 @@ class Owner(Protocol):
         """True while the database does not take rows."""
         ...
 
-    def moved(self, unfit: Sequence[tuple[Record, BadRecord]]) -> None:
+    def moved(self, unfit: Unfit) -> None:
         """Take notice of rows that left the queue; ``unfit`` ones are kept nowhere."""
         ...
 
@@ -146,7 +146,8 @@ class Spill:
             moving = self._moving = [self._queue.popleft() for _ in range(count)]
             was_empty = not self._journal.rows
             records = [record for _, record in moving]
-            taken, unfit = 0, []
+            taken = 0
+            unfit: Unfit = []
             failure = StoreUnavailable(f"the journal in {self._journal.folder} is full")
             try:
                 taken, unfit = await _in_thread(lambda: self._journal.append(records))
@@ -168,13 +169,15 @@ class Spill:
             return False
         was_empty = not self._journal.rows
         try:
-            kept = await self._call(lambda: self._journal.put_first(records))
+            unfit = await self._call(lambda: self._journal.put_first(records))
         except StoreUnavailable as error:
             self._fail(error)
             return False
-        if kept:
-            self._note(len(records), self._clock.monotonic() if was_empty else None)
-        return kept
+        if unfit is None:
+            return False
+        self._owner.moved(unfit)
+        self._note(len(records) - len(unfit), self._clock.monotonic() if was_empty else None)
+        return True
 
     async def peek(self, most: int) -> Piece | None:
         """Return the oldest rows, which stay until :meth:`advance`; ``None`` = not readable now."""

@@ -11,9 +11,9 @@ from functools import partial
 from typing import Any, TypeVar
 
 from tickloom.errors import StoreUnavailable
-from tickloom.model import Interval, PriceAdjustment, encode_json
+from tickloom.model import Company, Interval, PriceAdjustment, encode_json
 from tickloom.settings import redact_url
-from tickloom.store import sqlite_bars
+from tickloom.store import companies, sqlite_bars
 from tickloom.store.address import sqlite_path
 from tickloom.store.bars import BarBatch, BarQuery, ProviderBar, StoredAction, StoredRange
 from tickloom.store.days import Days
@@ -27,13 +27,16 @@ T = TypeVar("T")
 # Short, because the thread cannot be called back from this wait; the writer tries again.
 _LOCK_WAIT_S = 1.0
 
+_NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now') || '000+00:00'"
 _UPSERT = (
     f"INSERT INTO market_data ({', '.join(COLUMNS)}) "  # noqa: S608 - only our own column names
     f"VALUES ({', '.join('?' * len(COLUMNS))}) ON CONFLICT ({', '.join(KEY)}) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in REPLACED)
-    + ", updated_at = strftime('%Y-%m-%d %H:%M:%f', 'now') || '000+00:00'"
+    + f", updated_at = {_NOW}"
 )
 _NEWEST = f"SELECT {COLUMN_LIST} FROM market_data WHERE {NEWEST.format(*'???')}"  # noqa: S608 - own names
+_PUT_COMPANY = companies.upsert(", ".join("?" * len(companies.COLUMNS)), _NOW)
+_COMPANY = companies.newest("?")
 _FIRST_TIME = COLUMNS.index(TIMES[0])
 _FIRST_DECIMAL = COLUMNS.index(DECIMALS[0])
 _FIRST_INTEGER = _FIRST_DECIMAL + len(DECIMALS)
@@ -105,6 +108,18 @@ class SqliteBackend:
         """Return splits and dividends of the days, oldest first."""
         return await self._call(lambda: sqlite_bars.read_actions(self._opened(), symbol, days))
 
+    async def write_company(self, company: Company) -> None:
+        """Insert or replace the description of a symbol by its provider."""
+        row = [sqlite_bars.plain(value) for value in companies.to_row(company)]
+        await self._call(lambda: self._opened().execute(_PUT_COMPANY, row))
+
+    async def read_company(self, symbol: str) -> Company | None:
+        """Return the newest description of a symbol."""
+        row = await self._call(lambda: self._opened().execute(_COMPANY, (symbol,)).fetchone())
+        if row is None:
+            return None
+        return companies.to_company(dict(zip(companies.COLUMNS, row, strict=True)))
+
     async def ping(self) -> str | None:
         """Return the schema version."""
         return await self._call(self._ask_version)
@@ -128,10 +143,10 @@ class SqliteBackend:
     def _connect(self) -> None:
         connection = sqlite3.connect(self._path, timeout=_LOCK_WAIT_S, isolation_level=None)
         try:
-            # Readers and the writer do not wait for each other; a power cut may cost the last
-            # transactions, but never the file.
+            # Readers and the writer do not wait for each other. Each commit waits for the disk, so
+            # that a power cut costs nothing that was reported as stored.
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA synchronous = FULL")
         except BaseException:
             connection.close()
             raise

@@ -207,10 +207,11 @@ def read_actions(connection: sqlite3.Connection, symbol: str, days: Days) -> lis
 
 
 def _plain(row: Row) -> Row:
-    return tuple(map(_plain_value, row))
+    return tuple(map(plain, row))
 
 
-def _plain_value(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a value as it is stored: a time, a day or a decimal as text."""
     # Adapters are shared by the whole process, and others register some for these types.
     if isinstance(value, datetime):
         return time_text(value)

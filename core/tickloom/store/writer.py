@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from tickloom.errors import BadRecord, ConfigError, StoreUnavailable, TickloomEr
 from tickloom.model import Quote
 from tickloom.settings import DatabaseSettings
 from tickloom.store.backend import Backend
-from tickloom.store.journal import Journal
+from tickloom.store.journal import Journal, Unfit
 from tickloom.store.progress import Progress, within
 from tickloom.store.rows import Record
 from tickloom.store.spill import Spill
@@ -256,9 +256,8 @@ class QuoteWriter:
 
     def is_away(self) -> bool:
         """True where the database failed last or has not answered for five seconds."""
-        if self._failure is not None:
-            return True
-        return bool(self._parts) and self._clock.monotonic() - self._begun_s >= _STUCK_S
+        is_stuck = self._parts and self._clock.monotonic() - self._begun_s >= _STUCK_S
+        return self._failure is not None or bool(is_stuck)
 
     async def _replay(self, spill: Spill) -> None:
         piece = await spill.peek(self._batch_rows)
@@ -280,7 +279,9 @@ class QuoteWriter:
                 await self._fail(error)
             else:
                 self._is_open = True
-                self._recover()
+                # It may open and take nothing, as while another holds a lock on it.
+                if not self._waiting():
+                    self._recover()
             self._tried_to_open.set()
 
     def _take(self) -> list[Record]:
@@ -361,7 +362,7 @@ class QuoteWriter:
             "full", "the queue for the database is full or closed; {} rows dropped", self._dropped
         )
 
-    def moved(self, unfit: Sequence[tuple[Record, BadRecord]]) -> None:
+    def moved(self, unfit: Unfit) -> None:
         """Take notice that rows went from the queue to the journal, except for ``unfit`` ones."""
         for record, error in unfit:
             self._reject(record, error)
