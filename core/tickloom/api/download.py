@@ -34,6 +34,8 @@ class Download:
     async def begin(self) -> None:
         """Make the first piece, so that what fails before it can still be told.
 
+        Closes what is left where it fails.
+
         Raises:
             TickloomError: It cannot be made.
         """

@@ -16,7 +16,7 @@ from litestar.types import ASGIApp
 from tickloom.api.download import Download
 from tickloom.api.problems import may_fail
 from tickloom.api.quotes import Symbol
-from tickloom.errors import NotAcceptable, RequestError
+from tickloom.errors import NotAcceptable, RequestError, StoreUnavailable
 from tickloom.history import HistoryAnswer, Order, Page
 from tickloom.history.formats import FORMATS, Format, Style, check_style, find_format
 from tickloom.manager import MarketDataManager
@@ -86,17 +86,23 @@ def history_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
         wanted = _page(limit, order, page)
         start = parse_date(start_date, "start_date")
         end = parse_date(end_date, "end_date") if end_date else manager.clock.now().date()
-        answer = await manager.open_history(symbol, start, end, interval, adjusted, wanted)
-        download = Download(manager.histories.encode(answer, style), request.url.path)
+
+        async def begin() -> tuple[HistoryAnswer, Download]:
+            answer = await manager.open_history(symbol, start, end, interval, adjusted, wanted)
+            download = Download(manager.histories.encode(answer, style), request.url.path)
+            await (download.begin() if limit is None else download.read_all())
+            return answer, download
+
+        try:
+            answer, download = await begin()
+        except StoreUnavailable:
+            # The database is left alone from now on, so that a provider answers.
+            answer, download = await begin()
         headers = {"content-type": style.format.media_type, "vary": "Accept"}
         if style.format.name != "json":
             headers["content-disposition"] = f'attachment; filename="{_file_name(answer, style)}"'
-        if limit is None:
-            await download.begin()
-        else:
-            await download.read_all()
-            if answer.next_page is not None:
-                headers["link"] = f'<{_next(request, answer.next_page)}>; rel="next"'
+        if limit is not None and answer.next_page is not None:
+            headers["link"] = f'<{_next(request, answer.next_page)}>; rel="next"'
         return download.with_headers(headers)
 
     return [get_historical]

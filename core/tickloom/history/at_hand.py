@@ -17,6 +17,16 @@ _PIECE_BARS = 2_000
 _time = attrgetter("timestamp")
 
 
+def at_hand(history: HistoricalData) -> HistoryAnswer:
+    """Return an answer whose bars are in memory, all of them in their order."""
+    return HistoryAnswer(replace(history, data_points=()), lambda: _pieces(history.data_points))
+
+
+async def _pieces(bars: Sequence[Bar]) -> AsyncIterator[Sequence[Bar]]:
+    for start in range(0, len(bars), _PIECE_BARS):
+        yield bars[start : start + _PIECE_BARS]
+
+
 def page_at_hand(history: HistoricalData, request: HistoryRequest, page: Page) -> HistoryAnswer:
     """Return a page of an answer whose bars are in memory, oldest first.
 
@@ -34,8 +44,8 @@ def page_at_hand(history: HistoricalData, request: HistoryRequest, page: Page) -
     wanted = bars[:count] if page.order == "asc" else bars[len(bars) - count :][::-1]
 
     async def pieces() -> AsyncIterator[Sequence[Bar]]:
-        for start in range(0, count, _PIECE_BARS):
-            yield wanted[start : start + _PIECE_BARS]
+        async for piece in _pieces(wanted):
+            yield piece
         if count < len(bars):
             answer.next_page = make_token(request, page.order, wanted[-1].timestamp)
 
