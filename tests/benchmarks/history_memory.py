@@ -28,6 +28,7 @@ from tickloom.store import BarBatch, Days, open_backend
 SERVER = "postgresql://postgres@127.0.0.1:5432/test"
 BARS = 5_000_000
 BATCH = 20_000
+MIB = 1_048_576
 START = datetime(2015, 1, 1, tzinfo=UTC)
 LAST = START + timedelta(minutes=BARS - 1)
 FORMATS = ("json", "csv", "arrow", "parquet")
@@ -126,16 +127,17 @@ async def download(base: str, pid: int, name: str) -> str:
         http.stream("GET", f"{url}&format={name}") as response,
     ):
         assert response.status_code == 200, await response.aread()
-        async for piece in response.aiter_raw(1_048_576):
+        async for piece in response.aiter_raw():
             first_s = first_s or perf_counter() - began_s
             length += len(piece)
-            most = max(most, resident_mib(pid))
-            seen.append((length, resident_mib(pid)))
+            if not seen or length - seen[-1][0] > MIB:
+                seen.append((length, resident_mib(pid)))
+                most = max(most, seen[-1][1])
     took_s = perf_counter() - began_s
     fifth = next(mib for sent, mib in seen if sent >= length / 5)
     return (
-        f"{name:8} {length / 1e6:7.0f} MB {took_s:6.1f} s, first MiB {first_s * 1e3:4.0f} ms; MiB: "
-        f"before {before:.0f}, at 1 M bars {fifth:.0f}, at 5 M {seen[-1][1]:.0f}, most {most:.0f}"
+        f"{name:8} {length / 1e6:7.0f} MB {took_s:6.1f} s, first byte {first_s * 1e3:4.0f} ms; "
+        f"MiB: before {before:.0f}, at 1 M bars {fifth:.0f}, at 5 M {seen[-1][1]:.0f}, most {most:.0f}"
     )
 
 

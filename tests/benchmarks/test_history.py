@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import aclosing, closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from statistics import median
+from time import perf_counter
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
@@ -97,12 +99,24 @@ def postgres_url(run: Run) -> Iterator[str]:
     run(execute(f"DROP SCHEMA {schema} CASCADE"))
 
 
-def measure(benchmark: Any, work: Callable[[], Any]) -> Any:
-    benchmark.extra_info["bars"] = BARS
-    return benchmark.pedantic(work, rounds=ROUNDS, warmup_rounds=1)
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    def tell(line: str) -> None:
+        with capsys.disabled():
+            print(f"\n{line}", end="")  # noqa: T201 - what it is for
+
+    return tell
 
 
-def ours(benchmark: Any, url: str, run: Run, name: str) -> None:
+def ours(
+    benchmark: Any,
+    url: str,
+    run: Run,
+    name: str,
+    bare: Callable[[], Any],
+    told: Callable[[str], Any],
+) -> None:
+    """Measure one of our formats, with a round of the bare driver before each of our own."""
     store = HistoryStore(open_backend(url), SystemClock())
     head = answer((), interval=Interval.MINUTE)
     style = Style(format=FORMATS[name])
@@ -120,54 +134,60 @@ def ours(benchmark: Any, url: str, run: Run, name: str) -> None:
             await work()
         return measured.worst_s
 
-    assert measure(benchmark, lambda: run(work())) > BARS
-    benchmark.extra_info["loop lag, ms"] = round(run(lag()) * 1_000, 1)
+    async def first() -> None:
+        found = HistoryAnswer(head, None, (ASKED,))  # type: ignore[arg-type]  # not asked for
+        async with aclosing(encode(found, store, style)) as pieces:
+            await anext(pieces)
+
+    def timed(one: Callable[[], Any]) -> float:
+        before_s = perf_counter()
+        one()
+        return perf_counter() - before_s
+
+    pairs: list[tuple[float, float]] = []
+
+    def pair() -> None:
+        pairs.append((timed(bare), timed(lambda: run(work()))))
+
+    run(work())
+    benchmark.pedantic(pair, rounds=ROUNDS, warmup_rounds=1)
+    ratio = median(raw / own for raw, own in pairs)
+    wanted = {"json": ", wanted 0.5", "arrow": ", wanted 0.8"}.get(name, "")
+    told(
+        f"{benchmark.group}, {name}: {median(own for _, own in pairs) * 1e3:.0f} ms beside "
+        f"{median(raw for raw, _ in pairs) * 1e3:.0f} ms bare, ratio {ratio:.2f}{wanted}; first "
+        f"piece {min(timed(lambda: run(first())) for _ in range(5)) * 1e3:.0f} ms, "
+        f"loop held up {min(run(lag()) for _ in range(3)) * 1e3:.1f} ms"
+    )
     run(store.aclose())
 
 
-def bare_sqlite(url: str) -> Any:
-    return closing(sqlite3.connect(url.removeprefix("sqlite:///")))
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.benchmark(group="sqlite")
+def test_sqlite_history(
+    benchmark: Any, sqlite_url: str, run: Run, name: str, told: Callable[[str], Any]
+) -> None:
+    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as connection:
 
+        def bare() -> Any:
+            rows = connection.execute(SELECT).fetchall()
+            assert len(rows) == BARS
+            return encoder.encode(rows) if name == "json" else rows
 
-@pytest.mark.benchmark(group="history: sqlite")
-def test_bare_sqlite_rows(benchmark: Any, sqlite_url: str) -> None:
-    with bare_sqlite(sqlite_url) as connection:
-        rows = measure(benchmark, lambda: connection.execute(SELECT).fetchall())
-    assert len(rows) == BARS
-
-
-@pytest.mark.benchmark(group="history: sqlite")
-def test_bare_sqlite_rows_as_json(benchmark: Any, sqlite_url: str) -> None:
-    with bare_sqlite(sqlite_url) as connection:
-        measure(benchmark, lambda: encoder.encode(connection.execute(SELECT).fetchall()))
+        ours(benchmark, sqlite_url, run, name, bare, told)
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@pytest.mark.benchmark(group="history: sqlite")
-def test_sqlite_history(benchmark: Any, sqlite_url: str, run: Run, name: str) -> None:
-    ours(benchmark, sqlite_url, run, name)
-
-
-@pytest.mark.benchmark(group="history: postgresql")
-def test_bare_postgres_rows(benchmark: Any, postgres_url: str, run: Run) -> None:
-    connection = run(asyncpg.connect(postgres_url))
-    rows = measure(benchmark, lambda: run(connection.fetch(SELECT)))
-    assert len(rows) == BARS
-    run(connection.close())
-
-
-@pytest.mark.benchmark(group="history: postgresql")
-def test_bare_postgres_rows_as_json(benchmark: Any, postgres_url: str, run: Run) -> None:
+@pytest.mark.benchmark(group="postgresql")
+def test_postgres_history(
+    benchmark: Any, postgres_url: str, run: Run, name: str, told: Callable[[str], Any]
+) -> None:
     connection = run(asyncpg.connect(postgres_url))
 
-    async def work() -> bytes:
-        return encoder.encode([tuple(row) for row in await connection.fetch(SELECT)])
+    async def fetch() -> Any:
+        rows = await connection.fetch(SELECT)
+        assert len(rows) == BARS
+        return encoder.encode([tuple(row) for row in rows]) if name == "json" else rows
 
-    measure(benchmark, lambda: run(work()))
+    ours(benchmark, postgres_url, run, name, lambda: run(fetch()), told)
     run(connection.close())
-
-
-@pytest.mark.parametrize("name", FORMATS)
-@pytest.mark.benchmark(group="history: postgresql")
-def test_postgres_history(benchmark: Any, postgres_url: str, run: Run, name: str) -> None:
-    ours(benchmark, postgres_url, run, name)

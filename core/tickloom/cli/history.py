@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import IO
@@ -97,11 +98,7 @@ def _style(name: str | None, output: IO[bytes] | None) -> Style | None:
                 f"--output names no format by its suffix, which is one of {', '.join(FORMATS)}; "
                 "add --format."
             )
-    if (
-        name in {"arrow", "parquet"}
-        and output is None
-        and click.get_binary_stream("stdout").isatty()
-    ):
+    if name in {"arrow", "parquet"} and output is None and sys.stdout.isatty():
         raise click.UsageError(f"{name} is not for a terminal; add --output.")
     return None if name is None else Style(format=FORMATS[name])
 

@@ -160,6 +160,9 @@ async def as_parquet(
     waiting: list[Any] = []
     async for text in texts:
         waiting.append(await asyncio.to_thread(table.read, text))
+        if begun := sink.take():
+            # What a file begins with, so that a client hears soon that there are bars.
+            yield begun
         if sum(part.num_rows for part in waiting) >= _ROW_GROUP_BARS:
             yield await asyncio.to_thread(write, waiting)
             waiting = []
