@@ -10,11 +10,16 @@ from typing import cast
 from tickloom.cache import CacheManager, SingleFlight
 from tickloom.errors import BadRecord, ConfigError, TickloomError, Unavailable
 from tickloom.feeds import Reader
-from tickloom.history import Histories
+from tickloom.history import ALL, Histories, HistoryAnswer, Page
+from tickloom.history.at_hand import page_at_hand
 from tickloom.model import Company, HistoricalData, Quote, SymbolMatch
 from tickloom.pipeline import Pipeline
 from tickloom.roles import HistoryRequest
 from tickloom.store import CompanyStore
+
+# More bars than that are streamed rather than held and cached.
+_HELD_BARS = 20_000
+_DAY_S = 86_400
 
 Batch = asyncio.Task[dict[str, Quote | TickloomError]]
 
@@ -124,6 +129,19 @@ class Answers:
             return answer
 
         return await self._histories.run(key, ask)
+
+    async def open_history(self, request: HistoryRequest, page: Page = ALL) -> HistoryAnswer:
+        """Return an answer whose bars are read in pieces; a short one is cached as a whole.
+
+        Raises:
+            RequestError: The page cannot be given.
+            TickloomError: Why there are no bars.
+        """
+        days = (request.end - request.start).days + 1
+        most = days * _DAY_S / request.interval.duration.total_seconds()
+        if self._stored.keeps and most > _HELD_BARS:
+            return await self._stored.open(request, page)
+        return page_at_hand(await self.history(request), request, page)
 
     async def company(self, symbol: str) -> Company:
         """Return the description of a canonical symbol.

@@ -9,6 +9,7 @@ from litestar import Litestar, Router
 from litestar.types import ControllerRouterHandler
 
 from tickloom.api.docs import DecimalSchemas, docs_routes, openapi_config
+from tickloom.api.history import history_routes
 from tickloom.api.problems import HANDLERS
 from tickloom.api.quotes import quote_routes, reference_routes
 from tickloom.api.stream import StreamServer, event_routes, stream_routes
@@ -39,6 +40,7 @@ def create_app(manager: MarketDataManager) -> Litestar:
 
     routes: list[ControllerRouterHandler] = [
         *quote_routes(manager),
+        *history_routes(manager),
         *reference_routes(manager),
         *system_routes(manager),
         *streaming_routes(manager),

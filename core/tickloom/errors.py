@@ -12,7 +12,8 @@ TickloomError
 │   │   └── MessageTooLarge
 │   ├── NotAuthenticated
 │   ├── AlreadyAuthenticated
-│   └── NotAllowed
+│   ├── NotAllowed
+│   └── NotAcceptable           no form of the answer is one that the caller takes
 ├── NotFound                    nothing is there: stop asking
 │   ├── UnknownSymbol
 │   ├── NoData
@@ -188,6 +189,12 @@ class NotAllowed(RequestError):
     """The key is known, but may not do this."""
 
     code = "not-allowed"
+
+
+class NotAcceptable(RequestError):
+    """The answer has none of the forms that the caller says it takes."""
+
+    code = "not-acceptable"
 
 
 class NotFound(TickloomError):

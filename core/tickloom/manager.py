@@ -18,6 +18,7 @@ from tickloom.answers import Quotes
 from tickloom.clock import Clock, SystemClock
 from tickloom.config import config
 from tickloom.errors import ConfigError, InvalidSymbol, TickloomError
+from tickloom.history import ALL, HistoryAnswer, Page
 from tickloom.model import (
     Company,
     HistoricalData,
@@ -215,6 +216,24 @@ class MarketDataManager:
         self._requests += 1
         with self._counting_errors():
             return await self._answers.history(request)
+
+    async def open_history(
+        self,
+        symbol: str,
+        start_date: date,
+        end_date: date,
+        interval: str | Interval = Interval.DAY,
+        adjusted: str | PriceAdjustment = PriceAdjustment.NONE,
+        page: Page = ALL,
+    ) -> HistoryAnswer:
+        """Return bars as :meth:`get_historical_data` does, in pieces, so that any number fits.
+
+        Raises RequestError besides where the page cannot be given.
+        """
+        request = check_history(symbol, start_date, end_date, interval, adjusted, self.clock.now())
+        self._requests += 1
+        with self._counting_errors():
+            return await self._answers.open_history(request, page)
 
     async def get_company_info(self, symbol: str) -> Company:
         """Describe what stands behind a symbol.

@@ -90,6 +90,34 @@ def test_history_can_be_cut_to_its_last_bars(invoke: Invoke) -> None:
     assert found["data_points"][0]["high_price"] == Decimal("123456789012.12345678")
 
 
+@pytest.mark.parametrize("by_name", [True, False])
+def test_history_can_be_written_into_a_file(invoke: Invoke, home: Home, by_name: bool) -> None:
+    file = home.folder / ("bars.csv" if by_name else "bars")
+    options = () if by_name else ("--format", "csv")
+    dates = ("--from", "2026-11-01", "--to", "2026-11-03")
+    result = invoke("history", "TICK.ONE", *dates, "--output", str(file), *options)
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    lines = file.read_text().splitlines()
+    assert lines[0].startswith("timestamp,open_price,")
+    assert lines[1].startswith("2026-11-01T00:00:00Z,0.10,123456789012.12345678,0.10,1.50,")
+    assert len(lines) == 4
+
+
+def test_history_can_be_printed_in_a_format(invoke: Invoke) -> None:
+    dates = ("--from", "2026-11-01", "--to", "2026-11-03")
+    result = invoke("history", "TICK.ONE", *dates, "--format", "csv", "--limit", "1")
+    assert [line[:10] for line in result.stdout.splitlines()] == ["timestamp,", "2026-11-03"]
+
+
+def test_a_file_whose_name_tells_no_format_is_not_written(invoke: Invoke, home: Home) -> None:
+    file = home.folder / "bars.xls"
+    result = invoke("history", "TICK.ONE", "--output", str(file))
+    assert result.exit_code == 2
+    assert "parquet" in result.stderr
+    assert not file.exists()
+
+
 def test_a_company_is_printed_as_its_provider_writes_it(invoke: Invoke) -> None:
     assert "Name      [red]Ticking[/red] Inc." in invoke("company", "TICK.ONE").stdout
     found = json.loads(invoke("company", "TICK.ONE", "--json").stdout)

@@ -1,16 +1,13 @@
-"""Quotes, history and companies over REST."""
+"""Quotes and companies over REST."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
 from typing import Annotated
 
 from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody, PathParameter, QueryParameter
-from litestar.response import Stream
 from litestar.types import ASGIApp, HTTPResponseStartEvent, Receive, Scope, Send
 from msgspec import Meta, Struct
 
@@ -19,13 +16,9 @@ from tickloom.api.responses import JSON, json_response
 from tickloom.manager import MarketDataManager
 from tickloom.model import (
     Company,
-    HistoricalData,
-    Interval,
     Quote,
     SymbolMatch,
-    encode_history,
 )
-from tickloom.questions import parse_date
 
 _JSON_HEADER = (b"content-type", JSON.encode())
 
@@ -94,37 +87,8 @@ def quote_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
     return [get_quote, get_quotes]
 
 
-_INTERVALS = "One of " + ", ".join(Interval) + "."
-
-
 def reference_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
-    """Return the routes of the past and of what stands behind a symbol."""
-
-    @get(
-        "/historical/{symbol:str}",
-        operation_id="getHistoricalData",
-        summary="Bars in a range of dates",
-        tags=["market data"],
-        responses={
-            200: ResponseSpec(HistoricalData, generate_examples=False, description="The bars"),
-            **may_fail(400, 404, 503),
-        },
-    )
-    async def get_historical(
-        symbol: Symbol,
-        start_date: Annotated[str, QueryParameter(description="First day, YYYY-MM-DD.")],
-        end_date: Annotated[
-            str | None, QueryParameter(description="Last day, inclusive; absent = today in UTC.")
-        ] = None,
-        interval: Annotated[str, QueryParameter(description=_INTERVALS)] = "1d",
-        adjusted: Annotated[
-            str, QueryParameter(description="What prices account for: none, splits or all.")
-        ] = "none",
-    ) -> Stream:
-        start = parse_date(start_date, "start_date")
-        end = parse_date(end_date, "end_date") if end_date else manager.clock.now().date()
-        history = await manager.get_historical_data(symbol, start, end, interval, adjusted)
-        return Stream(_in_turns(encode_history(history)), media_type=JSON)
+    """Return the routes of what stands behind a symbol."""
 
     @get(
         "/company/{symbol:str}",
@@ -149,7 +113,7 @@ def reference_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
     ) -> Response[list[SymbolMatch]]:
         return json_response(await manager.search(text, limit))
 
-    return [get_historical, get_company, search]
+    return [get_company, search]
 
 
 class _Ready:
@@ -170,9 +134,3 @@ class _Ready:
         }
         await send(start)
         await send({"type": "http.response.body", "body": body, "more_body": False})
-
-
-async def _in_turns(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    for piece in pieces:
-        yield piece
-        await asyncio.sleep(0)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
+from pathlib import Path
+from typing import IO
 
 import rich_click as click
 from msgspec.structs import replace
@@ -11,6 +14,8 @@ from tickloom.cli import cells
 from tickloom.cli.inquiry import ask
 from tickloom.cli.options import config_option, json_option
 from tickloom.cli.output import make_console, make_table, print_json
+from tickloom.history.at_hand import at_hand
+from tickloom.history.formats import FORMATS, Style
 from tickloom.manager import MarketDataManager
 from tickloom.model import HistoricalData
 from tickloom.questions import parse_date
@@ -35,9 +40,21 @@ _DEFAULT_SPAN = timedelta(days=30)
     help="What prices account for: none, splits or all.",
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Print only the last bars.")
+@click.option(
+    "--format",
+    "name",
+    type=click.Choice(list(FORMATS)),
+    help="Write a document of this form. Default: by the name of --output, else a table.",
+)
+@click.option(
+    "--output",
+    type=click.File("wb", lazy=True, atomic=True),
+    metavar="FILE",
+    help="Write into a file, once all is there.",
+)
 @config_option
 @json_option
-def history(
+def history(  # noqa: PLR0913 - one for each option
     *,
     symbol: str,
     start: str | None,
@@ -45,23 +62,45 @@ def history(
     interval: str,
     adjusted: str,
     limit: int | None,
+    name: str | None,
+    output: IO[bytes] | None,
     config_file: str | None,
     as_json: bool,
 ) -> None:
     """Print the bars of SYMBOL, oldest first. Dates are YYYY-MM-DD, in the venue's calendar."""
+    style = _style(name, output)
 
-    async def question(manager: MarketDataManager) -> HistoricalData:
+    async def question(manager: MarketDataManager) -> tuple[HistoricalData, list[bytes]]:
         last = parse_date(end, "--to") if end else manager.clock.now().date()
         first = parse_date(start, "--from") if start else last - _DEFAULT_SPAN
-        return await manager.get_historical_data(symbol, first, last, interval, adjusted)
+        found = await manager.get_historical_data(symbol, first, last, interval, adjusted)
+        if limit is not None:
+            found = replace(found, data_points=found.data_points[-limit:])
+        if style is None:
+            return found, []
+        return found, [data async for data in manager.histories.encode(at_hand(found), style)]
 
-    found = ask(config_file, question, as_json=as_json)
-    if limit is not None:
-        found = replace(found, data_points=found.data_points[-limit:])
-    if as_json:
+    found, encoded = ask(config_file, question, as_json=as_json or style is not None)
+    if style is not None:
+        for data in encoded:
+            click.echo(data, output, nl=False)
+    elif as_json:
         print_json(found)
     else:
         _print_table(found)
+
+
+def _style(name: str | None, output: IO[bytes] | None) -> Style | None:
+    if name is None and output is not None:
+        name = Path(output.name).suffix.removeprefix(".")
+        if name not in FORMATS:
+            raise click.UsageError(
+                f"--output names no format by its suffix, which is one of {', '.join(FORMATS)}; "
+                "add --format."
+            )
+    if name in {"arrow", "parquet"} and output is None and sys.stdout.isatty():
+        raise click.UsageError(f"{name} is not for a terminal; add --output.")
+    return None if name is None else Style(format=FORMATS[name])
 
 
 def _print_table(found: HistoricalData) -> None:

@@ -5,6 +5,7 @@ they were, and tell what is missing.
 """
 
 from tickloom.client.client import Client
+from tickloom.client.frames import History
 from tickloom.client.messages import (
     Connected,
     Disconnected,
@@ -27,6 +28,7 @@ __all__ = [
     "Event",
     "Failure",
     "Gap",
+    "History",
     "LiveBar",
     "Message",
     "PartialQuote",

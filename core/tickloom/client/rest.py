@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import date
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import quote as quoted
 
 import httpx
@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from tickloom import __version__
+from tickloom.client.frames import History
 from tickloom.client.target import Target
 from tickloom.errors import (
     BadRecord,
@@ -27,7 +28,6 @@ from tickloom.errors import (
 )
 from tickloom.model import (
     Company,
-    HistoricalData,
     Quote,
     SymbolMatch,
     decode_json,
@@ -117,8 +117,8 @@ class Rest:
         end: date | None = None,
         interval: str = "1d",
         adjusted: str = "none",
-    ) -> HistoricalData:
-        """Return bars.
+    ) -> History:
+        """Return bars, all in one answer; see :meth:`history_pages` for many.
 
         Args:
             symbol: Of which.
@@ -132,10 +132,44 @@ class Rest:
             NotFound: There are none.
             Unavailable: The server or the provider does not answer.
         """
-        params = {"start_date": start.isoformat(), "interval": interval, "adjusted": adjusted}
-        if end is not None:
-            params["end_date"] = end.isoformat()
-        return await self._get(f"/historical/{_segment(symbol)}", params, HistoricalData)
+        params = _range(start, end, interval, adjusted)
+        return await self._get(f"/historical/{_segment(symbol)}", params, History)
+
+    async def history_pages(
+        self,
+        symbol: str,
+        start: date,
+        end: date | None = None,
+        interval: str = "1d",
+        adjusted: str = "none",
+        *,
+        limit: int = 10_000,
+        order: Literal["asc", "desc"] = "asc",
+    ) -> AsyncIterator[History]:
+        """Yield the same bars page by page, asking for the next one when it is wanted.
+
+        Args:
+            symbol: As of :meth:`history`, and so on to ``adjusted``.
+            start: First day.
+            end: Last day.
+            interval: Of a bar.
+            adjusted: What prices account for.
+            limit: Most bars of a page, 1 to 50,000.
+            order: ``asc`` = oldest first, ``desc`` = newest first.
+
+        Raises:
+            RequestError: The question is wrong, or the key is refused.
+            NotFound: There are none.
+            Unavailable: The server or the provider does not answer.
+        """
+        params = _range(start, end, interval, adjusted) | {"limit": str(limit), "order": order}
+        path = f"/historical/{_segment(symbol)}"
+        while True:
+            page = await self._get(path, params, History)
+            yield page
+            if page.next_page is None:
+                return
+            params["page"] = page.next_page
 
     async def company(self, symbol: str) -> Company:
         """Return what stands behind a symbol.
@@ -239,6 +273,13 @@ def _read(data: bytes, kind: type[T]) -> T:
         raise ServerUnavailable(
             "the server's answer cannot be read", found=verbatim(str(error.found))
         ) from None
+
+
+def _range(start: date, end: date | None, interval: str, adjusted: str) -> dict[str, str]:
+    params = {"start_date": start.isoformat(), "interval": interval, "adjusted": adjusted}
+    if end is not None:
+        params["end_date"] = end.isoformat()
+    return params
 
 
 def _segment(symbol: str) -> str:

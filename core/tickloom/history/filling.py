@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 from msgspec.structs import replace
@@ -11,6 +13,7 @@ from tickloom.clock import Clock
 from tickloom.errors import NoData, RequestError, StoreUnavailable
 from tickloom.history.answer import HistoryAnswer, open_answer, rest_of
 from tickloom.history.computing import Computed, Computing, TellsActions
+from tickloom.history.formats import Style, encode
 from tickloom.history.page import ALL, Page, read_token
 from tickloom.history.planning import head_of, wanted_days
 from tickloom.history.supply import Ask, Supply
@@ -52,6 +55,7 @@ class Histories:
             "from_providers": 0,
             "rolled_up": 0,
             "adjusted": 0,
+            "cut_off": 0,
         }
 
     async def open(self, request: HistoryRequest, page: Page = ALL) -> HistoryAnswer:
@@ -105,6 +109,29 @@ class Histories:
         except StoreUnavailable as error:
             self._supply.pause(error)
             return await (await self.open(request)).whole()
+
+    @property
+    def keeps(self) -> bool:
+        """False where there is no database: every answer is then in memory."""
+        return self._store.keeps
+
+    async def encode(self, answer: HistoryAnswer, style: Style) -> AsyncGenerator[bytes, None]:
+        """Yield an answer in a format; see :func:`tickloom.history.formats.encode`.
+
+        Answers that end with an error in their midst are counted.
+        """
+        is_begun = False
+        async with aclosing(encode(answer, self._store, style)) as pieces:
+            try:
+                async for piece in pieces:
+                    is_begun = True
+                    yield piece
+            except Exception as error:
+                if isinstance(error, StoreUnavailable):
+                    # Who asks again gets his answer from providers.
+                    self._supply.pause(error)
+                self._counts["cut_off"] += is_begun
+                raise
 
     def stats(self) -> dict[str, Any]:
         """Return counts of answers by where they came from, of failures, and of bars."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from tickloom.model import Company, Interval, PriceAdjustment
 from tickloom.store.address import kind_of
 from tickloom.store.bars import BarBatch, BarQuery, ProviderBar, StoredAction, StoredRange
+from tickloom.store.columns import TextForm, TextPiece
 from tickloom.store.days import Days
 from tickloom.store.postgres import PostgresBackend
 from tickloom.store.rows import Record
@@ -73,6 +74,16 @@ class Backend(Protocol):
         """Yield bars oldest first, ``most`` at a time, so that any number fits into memory.
 
         Nothing is held open in between: bars that are written meanwhile may or may not be seen.
+
+        Raises:
+            StoreUnavailable: The database is away or was not opened.
+        """
+        ...
+
+    def read_text(self, query: BarQuery, form: TextForm) -> AsyncGenerator[TextPiece, None]:
+        """Yield the bars of one provider as text, oldest first, in pieces that begin small.
+
+        Nothing is held open in between, as with :meth:`read_bars`.
 
         Raises:
             StoreUnavailable: The database is away or was not opened.
@@ -151,6 +162,12 @@ class NoBackend:
     async def read_bars(self, query: BarQuery, most: int) -> AsyncIterator[list[ProviderBar]]:  # noqa: ARG002 - as its twins
         """Yield nothing: nothing was stored."""
         pieces: tuple[list[ProviderBar], ...] = ()
+        for piece in pieces:
+            yield piece
+
+    async def read_text(self, query: BarQuery, form: TextForm) -> AsyncGenerator[TextPiece, None]:  # noqa: ARG002 - as its twins
+        """Yield nothing: nothing was stored."""
+        pieces: tuple[TextPiece, ...] = ()
         for piece in pieces:
             yield piece
 

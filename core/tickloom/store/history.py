@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from contextlib import aclosing
 from datetime import date
 from typing import Any
 
@@ -25,6 +26,7 @@ from tickloom.model import (
 from tickloom.roles import HistoryRequest
 from tickloom.store.backend import Backend
 from tickloom.store.bars import BarBatch, BarQuery, SeriesKey, StoredRange
+from tickloom.store.columns import TextForm, bars_to_text, behind
 from tickloom.store.days import Days, merge, trim, without
 from tickloom.store.keeping import (
     IsSession,
@@ -148,6 +150,28 @@ class HistoryStore:
         """
         async for piece in self._pieces(request, await self.ranges(request)):
             yield piece
+
+    async def read_text(self, query: BarQuery, form: TextForm) -> AsyncGenerator[bytes, None]:
+        """Yield the bars of one provider as text, oldest first, in pieces of some thousand.
+
+        Raises:
+            StoreUnavailable: The database is away.
+        """
+        try:
+            backend = await self._open()
+            since = query.since
+            async with aclosing(backend.read_text(query, form)) as pieces:
+                async for piece in pieces:
+                    after, since = since, behind(piece.last)
+                    if piece.text is not None:
+                        yield piece.text
+                        continue
+                    stretch = replace(query, since=after, until=since)
+                    async for bars in backend.read_bars(stretch, _PIECE_BARS):
+                        yield bars_to_text([bar for _, bar in bars], form)
+        except StoreUnavailable:
+            self._is_open = False
+            raise
 
     async def put(self, *answers: HistoricalData) -> Kept:
         """Store answers; what the database refuses is counted and told, the rest is stored.

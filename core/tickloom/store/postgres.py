@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 
@@ -12,8 +12,9 @@ import asyncpg  # type: ignore[import-untyped]  # it ships no types
 from tickloom.errors import StoreUnavailable
 from tickloom.model import Company, Interval, PriceAdjustment
 from tickloom.settings import redact_url
-from tickloom.store import companies, partitions, postgres_bars
+from tickloom.store import companies, partitions, postgres_bars, postgres_columns
 from tickloom.store.bars import BarBatch, BarQuery, ProviderBar, StoredAction, StoredRange
+from tickloom.store.columns import TextForm, TextPiece, before, sizes
 from tickloom.store.days import Days
 from tickloom.store.failures import explain_postgres
 from tickloom.store.reading import NEWEST, oldest_first, to_record
@@ -147,6 +148,18 @@ class PostgresBackend:
                 return
             provider, bar = piece[-1]
             after = (bar.timestamp, provider)
+
+    async def read_text(self, query: BarQuery, form: TextForm) -> AsyncGenerator[TextPiece, None]:
+        """Yield the bars of one provider as text, oldest first, in pieces that begin small."""
+        after = before(query.since)
+        for most in sizes():
+            async with self._connection() as connection:
+                piece = await postgres_columns.read_text(connection, query, form, after, most)
+            if piece is not None:
+                yield piece
+            if piece is None or piece.count < most:
+                return
+            after = piece.last
 
     async def read_ranges(
         self, symbol: str, interval: Interval, adjustment: PriceAdjustment

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 from tickloom.errors import StoreUnavailable
 from tickloom.model import Company, Interval, PriceAdjustment, encode_json
 from tickloom.settings import redact_url
-from tickloom.store import companies, sqlite_bars
+from tickloom.store import companies, sqlite_bars, sqlite_columns
 from tickloom.store.address import sqlite_path
 from tickloom.store.bars import BarBatch, BarQuery, ProviderBar, StoredAction, StoredRange
+from tickloom.store.columns import TextForm, TextPiece, before, sizes
 from tickloom.store.days import Days
 from tickloom.store.failures import explain_sqlite
 from tickloom.store.reading import COLUMN_LIST, NEWEST, oldest_first, to_sqlite_record
@@ -96,6 +97,17 @@ class SqliteBackend:
                 return
             provider, bar = piece[-1]
             after = (bar.timestamp, provider)
+
+    async def read_text(self, query: BarQuery, form: TextForm) -> AsyncGenerator[TextPiece, None]:
+        """Yield the bars of one provider as text, oldest first, in pieces that begin small."""
+        after = before(query.since)
+        for most in sizes():
+            piece = await self._call(partial(self._read_text, query, form, after, most))
+            if piece is not None:
+                yield piece
+            if piece is None or piece.count < most:
+                return
+            after = piece.last
 
     async def read_ranges(
         self, symbol: str, interval: Interval, adjustment: PriceAdjustment
@@ -195,6 +207,11 @@ class SqliteBackend:
         self, query: BarQuery, after: tuple[datetime, str], most: int
     ) -> list[ProviderBar]:
         return sqlite_bars.read_piece(self._opened(), query, after, most)
+
+    def _read_text(
+        self, query: BarQuery, form: TextForm, after: datetime, most: int
+    ) -> TextPiece | None:
+        return sqlite_columns.read_text(self._opened(), query, form, after, most)
 
     def _ask_version(self) -> str | None:
         return version_of([name for (name,) in self._opened().execute(RAN)])
