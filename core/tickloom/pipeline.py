@@ -70,16 +70,17 @@ class Pipeline:
         self.accepted += 1
         return numbered
 
-    def readmit(self, quote: Quote) -> None:
+    def readmit(self, quote: Quote, *, was_published: bool = False) -> None:
         """Take a quote that was kept back and that somebody released; it is flagged as such.
 
-        One that is older than the newest of its symbol is only stored, with its own time: whoever
-        listens has newer prices.
+        One that was published before, or is older than the newest of its symbol, is only stored,
+        with its own time: whoever listens has newer prices.
         """
         codes = (*quote.quality_codes, RELEASED)
         released = replace(quote, quality=Quality.FLAGGED, quality_codes=codes, sequence=0)
         newest = self._cache.latest(quote.symbol)
-        if newest is None or newest.timestamp <= quote.timestamp:
+        is_newest = newest is None or newest.timestamp <= quote.timestamp
+        if is_newest and not was_published:
             self.accept(released)
         else:
             self._writer.enqueue(released)

@@ -137,13 +137,28 @@ async def test_a_release_that_fails_leaves_the_row_held(
 ) -> None:
     row = await kept_back(manager)
 
-    def fail(_: object) -> None:
+    def fail(_: object, **__: object) -> None:
         raise BadRecord("no")
 
     monkeypatch.setattr(manager.quality.quarantine, "_readmit", fail)
     with pytest.raises(BadRecord):
         await manager.quality.quarantine.release(row.id, "me")
     assert [one.state for one in await rows_of(manager)] == ["held"]
+
+
+async def test_a_quote_that_the_database_refused_is_kept_and_only_stored_when_released(
+    manager: MarketDataManager, database: Database
+) -> None:
+    keeper = manager.quality._books.keeper
+    keeper.refuse((make_quote(exchange="a\0b"), "epoch"), BadRecord("a NUL byte"))
+    [row] = await rows_of(manager, code="not-storable")
+    assert (row.quote, row.reason) == (make_quote(exchange="a\0b"), "a NUL byte")
+    [event] = (await manager.quality.quarantine.events(page_of(10, kind="store"))).rows
+    assert event.code == "not-storable"
+    await manager.quality.quarantine.release(row.id, "me")
+    assert manager.cache_manager.quotes.latest("AAPL") is None
+    await manager.writer.flush()
+    assert manager.pipeline.accepted == 0
 
 
 @pytest.mark.parametrize(

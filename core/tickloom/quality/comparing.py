@@ -12,8 +12,8 @@ from loguru import logger
 from msgspec.structs import replace
 
 from tickloom.clock import Clock
-from tickloom.errors import NotSupported, RequestError, TickloomError
-from tickloom.model import HistoricalData, Interval, Quality, Quote, day_of
+from tickloom.errors import ConfigError, InvalidSymbol, NotSupported, RequestError, TickloomError
+from tickloom.model import HistoricalData, Interval, Quality, Quote, day_of, parse_symbol
 from tickloom.quality.comparison import (
     DIFFERS,
     Answer,
@@ -74,6 +74,9 @@ class Comparer:
         alerts: Hear of what differs until it agrees again.
         settings: When values are the same, and the schedule.
         clock: For times.
+
+    Raises:
+        ConfigError: A symbol of the schedule is malformed.
     """
 
     def __init__(
@@ -98,6 +101,7 @@ class Comparer:
             tolerance=Decimal(str(settings.compare_tolerance)),
             window=timedelta(seconds=settings.compare_window_s),
         )
+        self._symbols = _scheduled(settings)
         self._task: asyncio.Task[None] | None = None
         self._counts = {"comparisons": 0, "agreed": 0, "differed": 0, "not_compared": 0}
 
@@ -141,8 +145,7 @@ class Comparer:
 
     def start(self) -> None:
         """Begin the schedule, if there is one; calling it twice is allowed."""
-        settings = self._settings
-        if self._task is None and settings.compare_interval_s and settings.compare_symbols:
+        if self._task is None and self._settings.compare_interval_s and self._symbols:
             self._task = asyncio.create_task(self._run(), name="compare the providers")
 
     def stats(self) -> dict[str, int]:
@@ -159,7 +162,7 @@ class Comparer:
     async def _run(self) -> None:
         await self._clock.sleep(min(_FIRST_LOOK_S, self._settings.compare_interval_s))
         while True:
-            for symbol in filter(self._owns, self._settings.compare_symbols):
+            for symbol in filter(self._owns, self._symbols):
                 try:
                     await self.compare(symbol)
                 except TickloomError as error:
@@ -218,6 +221,13 @@ class Comparer:
         verdict = Verdict(Quality.FLAGGED, DIFFERS, pair.reason, values)
         self._keeper.tell("comparison", subject, verdict)
         self._alerts.begin(key, pair.reason, [symbol], pair.second)
+
+
+def _scheduled(settings: QualitySettings) -> list[str]:
+    try:
+        return [parse_symbol(symbol) for symbol in settings.compare_symbols]
+    except InvalidSymbol as error:
+        raise ConfigError(f"quality.compare_symbols cannot be used: {error}") from None
 
 
 def _newest(history: HistoricalData, bars: int) -> HistoricalData:

@@ -220,7 +220,8 @@ def _reason(names: tuple[str, str], apart: Sequence[Difference], rules: Rules) -
     worst = max(apart, key=lambda one: one.relative)
     where = f" of {worst.day}" if worst.day else ""
     more = f", and {len(apart) - 1} more" if len(apart) > 1 else ""
+    most = f"{(rules.tolerance * 100).normalize():f}"
     return (
         f"{worst.field}{where} is {worst.first} by {names[0]} and {worst.second} by {names[1]}: "
-        f"{worst.relative * 100:.2f} % apart, at most {rules.tolerance * 100:g} % are allowed{more}"
+        f"{worst.relative * 100:.2f} % apart, at most {most} % are allowed{more}"
     )

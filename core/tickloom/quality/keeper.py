@@ -12,11 +12,11 @@ from msgspec.structs import replace
 
 from tickloom.clock import Clock
 from tickloom.errors import BadRecord, TickloomError
-from tickloom.model import HistoricalData, Quote
+from tickloom.model import HistoricalData, Quality, Quote
 from tickloom.quality.scores import Scores
 from tickloom.roles import Verdict
-from tickloom.store import QualityStore
-from tickloom.store.quality_rows import EventKind, Held, QualityEvent, hold, identity
+from tickloom.store import QualityStore, Record
+from tickloom.store.quality_rows import NOT_STORABLE, EventKind, Held, QualityEvent, hold, identity
 
 _BATCH_ROWS = 500
 _BATCH_AGE_S = 1.0
@@ -76,6 +76,13 @@ class Keeper:
             return False
         self._rows.append(row)
         return True
+
+    def refuse(self, record: Record, error: BadRecord) -> None:
+        """Keep a quote that the database cannot store in its own table, as ``not-storable``."""
+        quote = record[0]
+        verdict = Verdict(Quality.QUARANTINED, NOT_STORABLE, str(error))
+        self.hold(quote, verdict)
+        self.tell("store", (quote.symbol, quote.provider, None), verdict)
 
     def tell(
         self,

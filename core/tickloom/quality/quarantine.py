@@ -7,7 +7,7 @@ import base64
 import binascii
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, Protocol
 from uuid import UUID
 
 from loguru import logger
@@ -19,7 +19,7 @@ from tickloom.model import HistoricalData, Quote
 from tickloom.quality.keeper import Keeper
 from tickloom.store import QualityStore
 from tickloom.store.quality import Page
-from tickloom.store.quality_rows import Held, QualityEvent
+from tickloom.store.quality_rows import NOT_STORABLE, Held, QualityEvent
 
 MOST_ROWS = 1_000
 """Most rows of one page."""
@@ -39,6 +39,14 @@ class EventPage(Struct, frozen=True, kw_only=True):
     next: str | None = None
 
 
+class Readmit(Protocol):
+    """Puts a released quote through the rest of the line."""
+
+    def __call__(self, quote: Quote, *, was_published: bool = False) -> object:
+        """Take the quote; one that was published before is only to be stored."""
+        ...
+
+
 class Quarantine:
     """Lists, releases and drops what was kept back.
 
@@ -54,7 +62,7 @@ class Quarantine:
         self,
         store: QualityStore,
         keeper: Keeper,
-        readmit: Callable[[Quote], object],
+        readmit: Readmit,
         put: Callable[[HistoricalData], Awaitable[object]],
         clock: Clock,
     ) -> None:
@@ -151,7 +159,8 @@ class Quarantine:
 
     async def _let_go(self, row: Held) -> None:
         if row.quote is not None:
-            self._readmit(row.quote)
+            # The database refused it; clients had it long before.
+            self._readmit(row.quote, was_published=row.code == NOT_STORABLE)
         elif row.series is not None:
             await self._put(row.series)
         else:
