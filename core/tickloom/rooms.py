@@ -192,8 +192,9 @@ class Rooms:
             stack.push_async_callback(self.http.aclose)
             stack.push_async_callback(self.plugins.aclose, _PLUGINS_LIMIT_S)
             stack.push_async_callback(self.cache.aclose)
-            stack.push_async_callback(self.writer.aclose, _WRITER_LIMIT_S)
+            # What the writer still rejects goes there.
             stack.push_async_callback(self.quality.aclose)
+            stack.push_async_callback(self.writer.aclose, _WRITER_LIMIT_S)
             stack.push_async_callback(self.histories.aclose)
             stack.push_async_callback(self.keeper.aclose)
             stack.push_async_callback(self.answers.aclose)
