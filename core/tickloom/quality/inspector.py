@@ -55,7 +55,7 @@ class Inspector:
         self.codes: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
         self.quarantined = 0
-        self._told: Counter[str] = Counter()
+        self._told: set[str] = set()
         self.recent: deque[Quarantined] = deque(maxlen=_KEPT)
 
     def inspect(self, quote: Quote, previous: Quote | None) -> Quote | None:
@@ -109,12 +109,12 @@ class Inspector:
         if self._keeper is not None:
             self._keeper.hold(quote, verdict)
         self.recent.append(Quarantined(quote, verdict.code, verdict.reason))
-        self._told[verdict.code] += 1
-        # One bad feed must not fill the disk; the count tells the rest.
-        level = "WARNING" if self._told[verdict.code] == 1 else "DEBUG"
-        logger.log(
-            level, "{} by {} is quarantined: {}", quote.symbol, quote.provider, verdict.reason
-        )
+        # One bad feed must not fill the disk; the quarantine and the events have the rest.
+        if verdict.code not in self._told:
+            self._told.add(verdict.code)
+            logger.warning(
+                "{} by {} is quarantined: {}", quote.symbol, quote.provider, verdict.reason
+            )
 
     def _failed(self, name: str, error: Exception) -> None:
         if not self.failures[name]:
