@@ -119,8 +119,7 @@ class Rooms:
             self.cluster,
             self.keeper,
         )
-        self.alerts = SystemAlerts(clock)
-        self.alerts.on_change = partial(_publish, hub)
+        self.alerts = SystemAlerts(clock, partial(_publish, hub))
         self.quality = self._open_quality(books, reader, kept)
         self.histories = self._open_histories(kept, calendars)
         self.answers = self._open_answers(reader, backend)

@@ -246,6 +246,8 @@ async def test_what_waits_is_written_at_the_end(
     provider: ScriptedProvider, database: Database
 ) -> None:
     async with keeping(database.url, provider) as manager:
+        # Opened before, so that the end has only to write.
+        assert await rows_of(manager) == []
         manager.pipeline.accept(make_quote())
     async with keeping(database.url, provider) as manager:
         assert [row.symbol for row in await rows_of(manager)] == ["AAPL"]

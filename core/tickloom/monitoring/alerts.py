@@ -42,14 +42,16 @@ class SystemAlerts:
 
     Args:
         clock: For the times.
+        changed: Called when an alert begins or ends.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(
+        self, clock: Clock, changed: Callable[[SystemAlert], None] = lambda _alert: None
+    ) -> None:
         self._clock = clock
+        self._changed = changed
         self._held: dict[str, SystemAlert] = {}
         self._over: deque[SystemAlert] = deque(maxlen=_MOST)
-        self.on_change: Callable[[SystemAlert], None] | None = None
-        """Called when an alert begins or ends."""
 
     def begin(self, key: str, reason: str, symbols: Sequence[str] = (), provider: str = "") -> None:
         """Something is wrong; told again it is counted, and the newest reason holds."""
@@ -69,7 +71,7 @@ class SystemAlerts:
         )
         self._held[key] = alert
         logger.warning("system alert: {}", reason)
-        self._tell(alert)
+        self._changed(alert)
 
     def end(self, key: str) -> None:
         """Something is right again; one that is not known is ignored."""
@@ -79,7 +81,7 @@ class SystemAlerts:
         alert = replace(alert, resolved_at=self._clock.now())
         self._over.append(alert)
         logger.info("system alert is over: {}", alert.reason)
-        self._tell(alert)
+        self._changed(alert)
 
     def current(self) -> list[SystemAlert]:
         """Return what is wrong now, oldest first."""
@@ -88,7 +90,3 @@ class SystemAlerts:
     def resolved(self) -> list[SystemAlert]:
         """Return what was wrong before, newest end first."""
         return list(reversed(self._over))
-
-    def _tell(self, alert: SystemAlert) -> None:
-        if self.on_change is not None:
-            self.on_change(alert)

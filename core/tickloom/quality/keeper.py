@@ -149,7 +149,7 @@ class Keeper:
                 return False
         return True
 
-    async def aclose(self, limit_s: float = 2.0) -> None:
+    async def aclose(self, limit_s: float = 3.0) -> None:
         """Write what is left, within ``limit_s`` seconds; may be called twice."""
         task, self._task = self._task, None
         if task is None:
