@@ -11,6 +11,7 @@ from litestar.types import ControllerRouterHandler
 from tickloom.api.docs import DecimalSchemas, docs_routes, openapi_config
 from tickloom.api.history import history_routes
 from tickloom.api.problems import HANDLERS
+from tickloom.api.quality import decision_routes, finding_routes, quality_routes, quarantine_routes
 from tickloom.api.quotes import quote_routes, reference_routes
 from tickloom.api.stream import StreamServer, event_routes, stream_routes
 from tickloom.api.system import streaming_routes, system_routes
@@ -45,6 +46,10 @@ def create_app(manager: MarketDataManager) -> Litestar:
         *system_routes(manager),
         *streaming_routes(manager),
         *event_routes(server),
+        *quarantine_routes(manager),
+        *decision_routes(manager, ring),
+        *quality_routes(manager),
+        *finding_routes(manager),
     ]
     api = Router(API, route_handlers=routes, guards=require_key(ring))
     return Litestar(

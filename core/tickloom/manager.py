@@ -88,6 +88,8 @@ class MarketDataManager:
         self.stream_manager = rooms.stream
         self.histories = rooms.histories
         self.jobs = rooms.jobs
+        self.quality = rooms.quality
+        self.alerts = rooms.alerts
         self._answers = rooms.answers
         self._warming: asyncio.Task[None] | None = None
         self._started_s: float | None = None
@@ -119,6 +121,7 @@ class MarketDataManager:
         self.cluster.start()
         await self.writer.start()
         self.jobs.start()
+        self.quality.start()
         if self.settings.cache.warm:
             self._warming = asyncio.create_task(self._warm(), name="warm the cache")
 
@@ -285,7 +288,7 @@ class MarketDataManager:
         return self.stream_manager.listen_bars(symbols, interval)
 
     async def health_check(self) -> dict[str, Any]:
-        """Return ``overall_status`` and a status for each component, asked now."""
+        """Return ``overall_status`` and a status for each component, asked now; and ``alerts``."""
         redis = await self.cache_manager.redis_cache.health_check()
         failed = self.plugins.failed
         components: dict[str, dict[str, Any]] = {
@@ -306,7 +309,7 @@ class MarketDataManager:
             components["plugins"]["reason"] = "; ".join(
                 f"{line.name}: {line.reason}" for line in failed
             )
-        return overall(components, self.clock.now())
+        return overall(components, self.clock.now()) | {"alerts": self.alerts.current()}
 
     def get_system_stats(self) -> dict[str, Any]:
         """Return counts since the start, of each room."""
@@ -317,7 +320,7 @@ class MarketDataManager:
             "uptime_s": uptime_s,
             "cache": self.cache_manager.performance(),
             "streaming": self.stream_manager.get_streaming_stats(),
-            "quality": self.inspector.stats(),
+            "quality": self.quality.stats(),
             "storage": self.writer.stats(),
             "history": self.histories.stats(),
             "live_bars": self._rooms.keeper.stats(),

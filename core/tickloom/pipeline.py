@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from tickloom.cache import QuoteCache
-from tickloom.model import Quote
-from tickloom.quality import Inspector
+from tickloom.model import Quality, Quote
+from tickloom.quality import RELEASED, Inspector
 from tickloom.store import QuoteWriter
 from tickloom.stream import Hub, Tick
 
@@ -67,6 +69,21 @@ class Pipeline:
         self._writer.enqueue(numbered, tick.epoch)
         self.accepted += 1
         return numbered
+
+    def readmit(self, quote: Quote, *, was_published: bool = False) -> None:
+        """Take a quote that was kept back and that somebody released; it is flagged as such.
+
+        One that was published before, or is older than the newest of its symbol, is only stored,
+        with its own time: whoever listens has newer prices.
+        """
+        codes = (*quote.quality_codes, RELEASED)
+        released = replace(quote, quality=Quality.FLAGGED, quality_codes=codes, sequence=0)
+        newest = self._cache.latest(quote.symbol)
+        is_newest = newest is None or newest.timestamp <= quote.timestamp
+        if is_newest and not was_published:
+            self.accept(released)
+        else:
+            self._writer.enqueue(released)
 
     def confirm(self, symbol: str) -> None:
         """Make a symbol's newest quote fresh again; a provider has just said that it holds."""

@@ -182,11 +182,13 @@ class Verdict(Struct, frozen=True):
         quality: ``flagged`` goes on with the codes on it, ``quarantined`` goes no further.
         code: Short and stable, such as ``crossed``.
         reason: A sentence with the values found.
+        values: The numbers of the reason by name, for programs; empty = those of the quote.
     """
 
     quality: Quality
     code: str = ""
     reason: str = ""
+    values: Mapping[str, Decimal] = {}
 
 
 @runtime_checkable

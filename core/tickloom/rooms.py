@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
+from functools import partial
 from importlib.metadata import EntryPoint
 
 import httpx
@@ -17,12 +18,22 @@ from tickloom.clock import Clock
 from tickloom.feeds import Feeds, Reader, Router, Sessions, open_sources
 from tickloom.history import Histories
 from tickloom.jobs import Jobs, upkeep_jobs
+from tickloom.monitoring.alerts import SystemAlert, SystemAlerts
 from tickloom.pipeline import Pipeline
 from tickloom.plugins import Plugins, load_plugins
-from tickloom.quality import Inspector
+from tickloom.quality import (
+    Books,
+    Comparer,
+    Inspector,
+    QualityDesk,
+    Quarantine,
+    SeriesGate,
+    SeriesInspector,
+)
 from tickloom.relay import Cluster
 from tickloom.settings import Settings
 from tickloom.store import (
+    Backend,
     BarKeeper,
     CompanyStore,
     HistoryStore,
@@ -72,13 +83,14 @@ class Rooms:
         self.cache = CacheManager(settings.cache, settings.redis, clock)
         redis = self.cache.redis_cache.client
         sources = open_sources(self.plugins.providers, settings, redis, clock, jitter)
-        self.router = Router(sources, settings.providers)
-        self.inspector = Inspector(self.plugins.validators)
-        database = settings.database
-        backend = open_backend(database.url)
-        self.writer = QuoteWriter(backend, database, clock, open_journal(database))
-        reader = Reader(self.router)
         demand = Demand()
+        books = Books(settings, clock, demand.changed.set)
+        books.declare(source.info for source in sources)
+        self.router = Router(sources, settings.providers, books.scores.passed_over)
+        self.inspector = Inspector(self.plugins.validators, books.keeper, books.scores)
+        backend = open_backend(settings.database.url)
+        self.writer = self._open_writer(backend, books)
+        reader = Reader(self.router, books.scores.asked)
         hub = self._open_hub(epoch, demand)
         self.pipeline = Pipeline(self.inspector, self.cache.quotes, hub, self.writer)
         self.cluster = Cluster(
@@ -107,23 +119,55 @@ class Rooms:
             self.cluster,
             self.keeper,
         )
-        self.histories = self._open_histories(reader, kept, calendars)
-        described = CompanyStore(backend, clock)
-        self.answers = Answers(reader, self.cache, self.pipeline, self.histories, described)
-        jobs = upkeep_jobs(settings, clock)
-        self.jobs = Jobs(open_job_log(settings.database.url), jobs, epoch, clock, jitter)
+        self.alerts = SystemAlerts(clock, partial(_publish, hub))
+        self.quality = self._open_quality(books, reader, kept)
+        self.histories = self._open_histories(kept, calendars)
+        self.answers = self._open_answers(reader, backend)
+        self.jobs = self._open_jobs(epoch)
 
     def _open_hub(self, epoch: str, demand: Demand) -> Hub:
         stream = self._settings.stream
         ring = Ring(self._clock, stream.ring.count, stream.ring.max_bytes, stream.ring.age_s)
         return Hub(epoch, demand, ring, self._clock, stream.flush_interval_ms / 1_000)
 
-    def _open_histories(
-        self, reader: Reader, store: HistoryStore, calendars: Calendars
-    ) -> Histories:
+    def _open_writer(self, backend: Backend, books: Books) -> QuoteWriter:
+        database = self._settings.database
+        journal = open_journal(database)
+        return QuoteWriter(backend, database, self._clock, journal, books.keeper.refuse)
+
+    def _open_answers(self, reader: Reader, backend: Backend) -> Answers:
+        described = CompanyStore(backend, self._clock)
+        return Answers(reader, self.cache, self.pipeline, self.histories, described)
+
+    def _open_jobs(self, epoch: str) -> Jobs:
+        jobs = upkeep_jobs(self._settings, self._clock)
+        log = open_job_log(self._settings.database.url)
+        return Jobs(log, jobs, epoch, self._clock, self._jitter)
+
+    def _open_histories(self, store: HistoryStore, calendars: Calendars) -> Histories:
         providers = self.plugins.providers.values()
         telling = {one.info.name for one in providers if one.info.has_actions}
-        return Histories(store, reader.history, self._clock, calendars, telling.__contains__)
+        ask = self.quality.gate.history
+        return Histories(store, ask, self._clock, calendars, telling.__contains__)
+
+    def _open_quality(self, books: Books, reader: Reader, kept: HistoryStore) -> QualityDesk:
+        inspector = SeriesInspector(self.plugins.series_validators)
+        gate = SeriesGate(inspector, books.keeper, reader.history)
+        comparer = Comparer(
+            self.router.candidates,
+            self.cluster.replicas.owns,
+            books.keeper,
+            books.scores,
+            self.alerts,
+            self._settings.quality,
+            self._clock,
+        )
+        quarantine = Quarantine(
+            books.store, books.keeper, self.pipeline.readmit, kept.put, self._clock
+        )
+        return QualityDesk(
+            books, self.inspector, gate, comparer, quarantine, self.alerts, self._clock
+        )
 
     def _open_feeds(self, reader: Reader, hub: Hub) -> Feeds:
         return Feeds(
@@ -147,6 +191,8 @@ class Rooms:
             stack.push_async_callback(self.http.aclose)
             stack.push_async_callback(self.plugins.aclose, _PLUGINS_LIMIT_S)
             stack.push_async_callback(self.cache.aclose)
+            # What the writer still rejects goes there.
+            stack.push_async_callback(self.quality.aclose)
             stack.push_async_callback(self.writer.aclose, _WRITER_LIMIT_S)
             stack.push_async_callback(self.histories.aclose)
             stack.push_async_callback(self.keeper.aclose)
@@ -154,3 +200,12 @@ class Rooms:
             stack.push_async_callback(self.cluster.aclose)
             stack.push_async_callback(self.stream.aclose)
             stack.push_async_callback(self.jobs.aclose)
+
+
+def _publish(hub: Hub, alert: SystemAlert) -> None:
+    """Tell those who want the symbols of an alert; the feed itself goes on."""
+    if alert.provider and alert.symbols:
+        over = alert.resolved_at is not None
+        reason = f"no more: {alert.reason}" if over else alert.reason
+        since = alert.resolved_at or alert.since
+        hub.publish_status(alert.provider, "live", since, alert.symbols, reason)

@@ -38,6 +38,7 @@ ALERT_COLUMNS = {
 TABLES = {
     *("market_data", "market_alerts", "bars", "corporate_actions", "history_ranges"),
     *("trades", "companies", "provider_symbols", "jobs"),
+    *("quarantine", "quality_events", "quality_scores"),
 }
 MIGRATE = (
     "import asyncio, json, sys; from tickloom.store import migrate\n"

@@ -70,6 +70,7 @@ def openapi_config(*, with_keys: bool) -> OpenAPIConfig:
         tags=[
             Tag(name="market data", description="Quotes, history and companies."),
             Tag(name="streaming", description="The stream and the feeds behind it."),
+            Tag(name="quality", description="What the checks say, and what was kept back."),
             Tag(name="system", description="How the server is."),
         ],
         render_plugins=[

@@ -15,6 +15,7 @@ from tickloom.api.problems import may_fail
 from tickloom.api.responses import json_response
 from tickloom.manager import MarketDataManager
 from tickloom.model import parse_symbol
+from tickloom.monitoring.alerts import SystemAlert
 from tickloom.plugins import PluginReport
 from tickloom.security import refuse_foreign_pages
 
@@ -25,6 +26,7 @@ class Health(Struct, frozen=True, kw_only=True):
     overall_status: str
     timestamp: datetime
     components: dict[str, dict[str, Any]]
+    alerts: list[SystemAlert]
 
 
 class ProviderStatus(Struct, frozen=True, kw_only=True):

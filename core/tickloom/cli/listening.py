@@ -77,7 +77,7 @@ def read_options(
     if not url.startswith(("ws://", "wss://")):
         raise RequestError("--url is no address of a stream", found=url, expected="ws://host:port/")
     return Listening(
-        target=Target(url, _find_key(settings, options["key_env"])),
+        target=Target(url, find_key(settings, options["key_env"])),
         symbols=list(dict.fromkeys(parse_glob(symbol) for symbol in symbols)),
         seconds=options["seconds"],
         count=options["count"],
@@ -98,7 +98,12 @@ def reachable_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _find_key(settings: Settings, name: str | None) -> str | None:
+def find_key(settings: Settings, name: str | None) -> str | None:
+    """Return the API key of the environment, ``None`` = there is none.
+
+    Raises:
+        ConfigError: A variable was named and is not set.
+    """
     key = settings.origin.environment.get(name or _KEY_VARIABLE)
     if name and not key:
         raise ConfigError(

@@ -25,7 +25,13 @@ from tickloom.testing.cases import Case, Tier
 from tickloom.testing.cases_notifier import NOTIFIER_CASES
 from tickloom.testing.cases_provider import PROVIDER_CASES
 from tickloom.testing.cases_running import Outcome, reached, run_case
-from tickloom.testing.cases_trial import NotifierTrial, ProviderTrial, ValidatorTrial
+from tickloom.testing.cases_series import SERIES_CASES
+from tickloom.testing.cases_trial import (
+    NotifierTrial,
+    ProviderTrial,
+    SeriesTrial,
+    ValidatorTrial,
+)
 from tickloom.testing.cases_validator import VALIDATOR_CASES
 
 _MOST_SYMBOLS = 5
@@ -50,14 +56,11 @@ class Told(Struct, frozen=True, kw_only=True):
     limit_s: float = 10.0
 
 
-_ROLES = frozenset({"provider", "notifier", "validator"})
-
-
 class Checked(Struct, frozen=True, kw_only=True):
     """What came of one object that a plugin offers.
 
     Attributes:
-        role: ``provider``, ``notifier`` or ``validator``.
+        role: ``provider``, ``notifier``, ``validator`` or ``series_validator``.
         name: Its own name.
         outcomes: One for each case, in order.
     """
@@ -106,9 +109,6 @@ def check_plugin(
         raise PluginError(f"plugin {name} offers nothing with these settings")
     for offer in line.offers:
         role, _, inner = offer.partition(" ")
-        if role not in _ROLES:
-            # There are no cases for validators of series.
-            continue
         yield partial(_check, _Plugin(settings, points[:1], name), role, inner, told)
 
 
@@ -142,6 +142,8 @@ def _check(plugin: _Plugin, role: str, name: str, told: Told) -> Checked:
         cases, opened = PROVIDER_CASES, _provider_trials(plugin, name, told)
     elif role == "notifier":
         cases, opened = NOTIFIER_CASES, partial(_notifier_trial, plugin, name, told)
+    elif role == "series_validator":
+        cases, opened = SERIES_CASES, partial(_series_trial, plugin, name)
     else:
         cases, opened = VALIDATOR_CASES, partial(_validator_trial, plugin, name)
     outcomes = [run_case(case, opened, told.limit_s) for case in cases]
@@ -184,6 +186,16 @@ async def _validator_trial(plugin: _Plugin, name: str) -> AsyncIterator[Validato
     async with plugin.loaded() as plugins:
         yield ValidatorTrial(
             validator=plugins.validators[name], now=plugin.clock.now(), secrets=plugin.secrets
+        )
+
+
+@asynccontextmanager
+async def _series_trial(plugin: _Plugin, name: str) -> AsyncIterator[SeriesTrial]:
+    async with plugin.loaded() as plugins:
+        yield SeriesTrial(
+            validator=plugins.series_validators[name],
+            now=plugin.clock.now(),
+            secrets=plugin.secrets,
         )
 
 

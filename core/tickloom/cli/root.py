@@ -20,6 +20,7 @@ _COMMANDS = {
     "search": "List the symbols that fit a text.",
     "stream": "Watch live prices of a running server.",
     "record": "Write live prices of a running server to a file.",
+    "quality": "List what was kept back, let it go, and compare providers.",
     "plugins": "List, check and make plugins.",
     "config": "Check or print the settings.",
     "doctor": "Check this machine, the settings and all that tickloom needs.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import date
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 from urllib.parse import quote as quoted
 
 import httpx
@@ -85,6 +85,22 @@ class Rest:
         self._target = target
         self._given = http
         self._own: httpx.AsyncClient | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._close_http()
+
+    async def ask(self, method: str, path: str, params: dict[str, str], kind: type[T] | Any) -> Any:
+        """Return the answer of any other path of the server.
+
+        Raises:
+            RequestError: The question is wrong, or the key is refused.
+            NotFound: There is no such thing.
+            Unavailable: The server does not answer.
+        """
+        return _read(await self._ask(method, path, params=params), kind)
 
     async def quote(self, symbol: str) -> Quote:
         """Return the newest quote of a symbol.

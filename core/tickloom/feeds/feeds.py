@@ -65,6 +65,7 @@ class Feeds:
         sessions: Sessions | None = None,
     ) -> None:
         self._router = reader.router
+        self._reader = reader
         self._demand = demand
         self._told = told
         self._intake = intake
@@ -256,7 +257,7 @@ class Feeds:
     def _pushed(self, quote: Quote) -> None:
         first = self._standing.get(quote.provider, {}).get(quote.symbol)
         if first is None:
-            self._intake.accept(quote)
+            self._intake.accept(self._reader.set_back(quote))
         elif self._is_away(first):
             reason = self._router.sources[first].last_error
             self._intake.accept(replace(quote, fallback_from=first, fallback_reason=reason))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from loguru import logger
 from msgspec.structs import replace
@@ -18,15 +18,28 @@ from tickloom.roles import HistoryRequest
 A = TypeVar("A", HistoricalData, Company)
 
 
+class Asked(Protocol):
+    """Hears of each question for a quote."""
+
+    def __call__(self, provider: str, symbol: str, *, answered: bool) -> None:
+        """Take note that a provider was asked for a symbol, and whether it gave a quote."""
+        ...
+
+
 class Reader:
     """Quotes, history and companies with failover in the configured order.
 
     An answer of another provider than the first says so in ``fallback_from`` and
     ``fallback_reason``.
+
+    Args:
+        router: Says who serves what.
+        asked: Told of each question for a quote.
     """
 
-    def __init__(self, router: Router) -> None:
+    def __init__(self, router: Router, asked: Asked | None = None) -> None:
         self.router = router
+        self._asked = asked
 
     async def quotes(
         self, symbols: Sequence[str], patience_s: float | None = None
@@ -76,9 +89,19 @@ class Reader:
                 for source, wanted in zip(sources, rounds.values(), strict=True)
             )
         )
-        for answer in answers:
+        for source, answer in zip(sources, answers, strict=True):
             for symbol, value in answer.items():
-                found[symbol] = _marked(value, plans[symbol], step, found.get(symbol))
+                if self._asked is not None:
+                    self._asked(source.name, symbol, answered=isinstance(value, Quote))
+                marked = _marked(value, plans[symbol], step, found.get(symbol))
+                found[symbol] = self.set_back(marked) if isinstance(marked, Quote) else marked
+
+    def set_back(self, quote: Quote) -> Quote:
+        """Return the quote; where its provider serves for one with a low score it says so."""
+        setback = self.router.setback(quote.symbol, quote.provider)
+        if setback is None or quote.fallback_from is not None:
+            return quote
+        return replace(quote, fallback_from=setback[0], fallback_reason=setback[1])
 
     async def history(self, request: HistoryRequest) -> HistoricalData:
         """Return bars of the first provider that has them.

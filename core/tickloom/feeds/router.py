@@ -8,6 +8,8 @@ from tickloom.errors import NotSupported, UnknownSymbol
 from tickloom.feeds.source import Source
 from tickloom.settings import ProviderSettings
 
+PassedOver = Callable[[str, str], float | None]
+
 
 class Router:
     """Chooses by namespace first, then by the order of ``[providers]``.
@@ -16,9 +18,23 @@ class Router:
     served by the primary and the fallbacks in their order; only where none of these knows it, by
     the other providers in order of name. So recorded data never stands in for a live provider
     unless somebody names it as a fallback.
+
+    A provider that did badly with a symbol lately goes behind all others that serve it.
+
+    Args:
+        sources: All that run.
+        settings: The order.
+        passed_over: Returns the score of a provider that did badly with a symbol, else ``None``.
     """
 
-    def __init__(self, sources: Sequence[Source], settings: ProviderSettings) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        settings: ProviderSettings,
+        passed_over: PassedOver = lambda _provider, _symbol: None,
+    ) -> None:
+        self._passed_over = passed_over
+        self._min_score = settings.min_score
         self.sources = {source.name: source for source in sources}
         named = dict.fromkeys((settings.primary, *settings.fallback))
         self._named = [self.sources[name] for name in named if name in self.sources]
@@ -36,7 +52,7 @@ class Router:
             UnknownSymbol: Nobody may serve it.
             NotSupported: Those who may are not able to.
         """
-        serving = self._serving(symbol)
+        serving = self._best_first(symbol)
         if not serving:
             raise self._unknown(symbol)
         chosen = [source for source in serving if able is None or able(source)]
@@ -55,6 +71,30 @@ class Router:
         if not found:
             raise NotSupported("no running provider offers a search")
         return found
+
+    def setback(self, symbol: str, provider: str) -> tuple[str, str] | None:
+        """Return who should have served ``symbol`` before ``provider``, and why it is passed over.
+
+        ``None`` where nobody was.
+        """
+        if not self._min_score:
+            return None
+        serving = self._serving(symbol)
+        first = serving[0].name if serving else provider
+        score = self._passed_over(first, symbol)
+        if first == provider or score is None:
+            return None
+        return first, (
+            f"provider {first} is passed over for {symbol}: its score is {score:.2f}, "
+            f"at least {self._min_score:g} is asked for (providers.min_score)"
+        )
+
+    def _best_first(self, symbol: str) -> list[Source]:
+        serving = self._serving(symbol)
+        if not self._min_score or len(serving) < 2:  # noqa: PLR2004 - one has no other behind it
+            return serving
+        # A stable order: where all did badly it is the order of the settings again.
+        return sorted(serving, key=lambda one: self._passed_over(one.name, symbol) is not None)
 
     def _serving(self, symbol: str) -> list[Source]:
         for source in self.sources.values():

@@ -150,6 +150,23 @@ class ProviderSettings(_Table, frozen=True):
     fallback: tuple[str, ...] = ("iex", "alpha_vantage")
     budgets: dict[str, Budget] = {}
     """Request budgets that replace those the providers declare, by provider."""
+    min_score: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    """A provider with a lower score for a symbol is passed over for it; 0 = none is."""
+
+
+class QualitySettings(_Table, frozen=True):
+    """``[quality]``: what becomes of values that are in doubt."""
+
+    quarantine_queue: Count = 10_000
+    """Most quarantined rows that wait to be stored; further ones are dropped and counted."""
+    compare_tolerance: Annotated[float, Meta(gt=0, le=1)] = 0.01
+    """How far apart the prices of two providers may be, as a share of the price."""
+    compare_window_s: PositiveSeconds = 60.0
+    """Quotes whose times are further apart are not compared."""
+    compare_interval_s: Seconds = 0.0
+    """Time between comparisons of ``compare_symbols``; 0 = on demand only."""
+    compare_symbols: tuple[str, ...] = ()
+    """Symbols that are compared by schedule."""
 
 
 class PluginTables(_Table, frozen=True):
@@ -230,6 +247,7 @@ class Settings(_Table, frozen=True):
     cache: CacheSettings = CacheSettings()
     feeds: FeedSettings = FeedSettings()
     providers: ProviderSettings = ProviderSettings()
+    quality: QualitySettings = QualitySettings()
     plugins: PluginTables = PluginTables()
     stream: StreamSettings = StreamSettings()
     auth: AuthSettings = AuthSettings()

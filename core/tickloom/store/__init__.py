@@ -8,11 +8,13 @@ from tickloom.store.backend import Backend, NoBackend, open_backend
 from tickloom.store.bars import BarBatch, BarQuery, StoredRange
 from tickloom.store.companies import CompanyStore
 from tickloom.store.days import Days
+from tickloom.store.door import open_door
 from tickloom.store.history import HistoryStore, Kept, StoredHistory
 from tickloom.store.job_log import JobLog, open_job_log
 from tickloom.store.journal import Journal, open_journal
 from tickloom.store.livebars import BarKeeper
 from tickloom.store.postgres import PostgresBackend
+from tickloom.store.quality import QualityStore
 from tickloom.store.retention import Expiry, Retention
 from tickloom.store.rows import Record
 from tickloom.store.schema import MigrationReport, known_migrations, migrate, schema_version
@@ -34,6 +36,7 @@ __all__ = [
     "MigrationReport",
     "NoBackend",
     "PostgresBackend",
+    "QualityStore",
     "QuoteWriter",
     "Record",
     "Retention",
@@ -43,6 +46,7 @@ __all__ = [
     "known_migrations",
     "migrate",
     "open_backend",
+    "open_door",
     "open_job_log",
     "open_journal",
     "schema_version",

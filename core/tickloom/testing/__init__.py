@@ -10,7 +10,12 @@ from tickloom.testing.server import Fault, FaultServer, Handler, Reply, Request
 
 if TYPE_CHECKING:
     from tickloom.feeds.checks import check_quote
-    from tickloom.testing.contract import NotifierContract, ProviderContract, ValidatorContract
+    from tickloom.testing.contract import (
+        NotifierContract,
+        ProviderContract,
+        SeriesValidatorContract,
+        ValidatorContract,
+    )
 
 __all__ = [
     "FAULTS",
@@ -22,6 +27,7 @@ __all__ = [
     "ProviderContract",
     "Reply",
     "Request",
+    "SeriesValidatorContract",
     "ValidatorContract",
     "check_quote",
 ]
@@ -29,7 +35,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # pytest imports this package wherever tickloom is installed, and most tests need no contract.
-    if name in {"NotifierContract", "ProviderContract", "ValidatorContract"}:
+    if name in __all__ and name.endswith("Contract"):
         from tickloom.testing import contract  # noqa: PLC0415 - see above
 
         return getattr(contract, name)

@@ -52,7 +52,8 @@ class Case(Struct, Generic[T], frozen=True, kw_only=True):
     """One rule of the contract.
 
     Attributes:
-        number: Stable and public: ``P`` for providers, ``N`` notifiers, ``V`` validators.
+        number: Stable and public: ``P`` for providers, ``N`` notifiers, ``V`` validators,
+            ``S`` validators of series.
         title: The rule as a sentence.
         tier: The tier that cannot be reached without it.
         action: What is done, in words.

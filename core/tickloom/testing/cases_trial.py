@@ -19,6 +19,7 @@ from tickloom.roles import (
     Provider,
     ProviderInfo,
     QuoteStream,
+    SeriesValidator,
     Validator,
 )
 from tickloom.testing.cases import Broken, Unproven, require, shown
@@ -233,6 +234,31 @@ class ValidatorTrial(Struct, kw_only=True):
 
     @property
     def subject(self) -> Validator:
+        """The validator."""
+        return self.validator
+
+
+class SeriesTrial(Struct, kw_only=True):
+    """A validator of series under test.
+
+    Attributes:
+        validator: The object.
+        good: Series that must pass without quarantine; empty = one is made up.
+        bad: Series that must draw a complaint; empty = nobody told.
+        now: A time for the series that are made up.
+        secrets: Texts that must not be shown anywhere.
+        deadline: The time limit of the running case.
+    """
+
+    validator: SeriesValidator
+    now: datetime
+    good: tuple[HistoricalData, ...] = ()
+    bad: tuple[HistoricalData, ...] = ()
+    secrets: tuple[str, ...] = ()
+    deadline: asyncio.Timeout | None = None
+
+    @property
+    def subject(self) -> SeriesValidator:
         """The validator."""
         return self.validator
 

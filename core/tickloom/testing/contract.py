@@ -11,17 +11,23 @@ from datetime import date
 from typing import Any, ClassVar
 
 from tickloom.clock import Clock, SystemClock
-from tickloom.model import Quote
+from tickloom.model import HistoricalData, Quote
 from tickloom.testing.cases import Case
 from tickloom.testing.cases_notifier import NOTIFIER_CASES
 from tickloom.testing.cases_provider import PROVIDER_CASES
 from tickloom.testing.cases_running import LIMIT_S, entered, run_case
-from tickloom.testing.cases_trial import NotifierTrial, ProviderTrial, ValidatorTrial
+from tickloom.testing.cases_series import SERIES_CASES
+from tickloom.testing.cases_trial import (
+    NotifierTrial,
+    ProviderTrial,
+    SeriesTrial,
+    ValidatorTrial,
+)
 from tickloom.testing.cases_validator import VALIDATOR_CASES
 
 
 class Contract:
-    """What the three contracts share: a test for each case.
+    """What the contracts share: a test for each case.
 
     Attributes:
         cases: What is tried.
@@ -149,6 +155,31 @@ class ValidatorContract(Contract):
     def trial_of(self, made: Any) -> ValidatorTrial:
         """Return the trial of a validator."""
         return ValidatorTrial(
+            validator=made,
+            now=self.clock.now(),
+            good=tuple(self.good),
+            bad=tuple(self.bad),
+            secrets=self.secrets,
+        )
+
+
+class SeriesValidatorContract(Contract):
+    """The cases of a validator of series.
+
+    Attributes:
+        clock: Where the time of made-up series comes from.
+        good: Series whose bars must go on; empty = a made-up one.
+        bad: Series that must draw a complaint.
+    """
+
+    cases = SERIES_CASES
+    clock: Clock = SystemClock()
+    good: Sequence[HistoricalData] = ()
+    bad: Sequence[HistoricalData] = ()
+
+    def trial_of(self, made: Any) -> SeriesTrial:
+        """Return the trial of a validator of series."""
+        return SeriesTrial(
             validator=made,
             now=self.clock.now(),
             good=tuple(self.good),

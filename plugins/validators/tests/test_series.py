@@ -23,6 +23,7 @@ from tickloom.model import (
     Timeliness,
 )
 from tickloom.roles import PluginSettings, SeriesValidator
+from tickloom.testing import SeriesValidatorContract
 from tickloom_validators import make_series_validators, tickloom_series_validators
 from tickloom_validators.options import ValidatorOptions
 
@@ -382,3 +383,32 @@ def test_any_series_is_judged(bars, splits, dividends, interval, adjustment) -> 
 @given(st.integers(0, 2**32), st.sampled_from([0.001, 0.01, 0.03]))
 def test_a_clean_walk_is_rarely_flagged(seed, noise) -> None:
     assert len(judge(series(seed, rows=1_000, noise=noise))) <= 1
+
+
+DESERVING = {
+    "bar-shape": changed(series(), 60, low_price=Decimal(0)),
+    "bar-level": scaled(series(), range(60, 61), "100"),
+    "bar-dividend": adjusted(series(), range(PAID[0]), Decimal("0.5")),
+}
+
+
+class _Contract(SeriesValidatorContract):
+    clock = FakeClock()
+    good = (series(),)
+    check: str
+
+    def make(self):
+        [check] = [
+            check
+            for check in make_series_validators(ValidatorOptions())
+            if check.name == self.check
+        ]
+        return check
+
+
+def _contract(name):
+    parts = {"check": name, "bad": (DESERVING[name],), "__module__": __name__}
+    return type("Test" + name.title().replace("-", ""), (_Contract,), parts)
+
+
+globals().update({contract.__name__: contract for contract in map(_contract, DESERVING)})
