@@ -120,6 +120,7 @@ class MarketDataManager:
         self.cache_manager.start()
         self.cluster.start()
         await self.writer.start()
+        self._rooms.keeper.start()
         self.jobs.start()
         self.quality.start()
         if self.settings.cache.warm:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
@@ -39,6 +40,7 @@ from tickloom.store import (
     HistoryStore,
     QuoteWriter,
     open_backend,
+    open_bar_journal,
     open_job_log,
     open_journal,
 )
@@ -108,7 +110,8 @@ class Rooms:
         # A connection of its own: a long answer would hold up the ticks.
         calendars = Calendars()
         kept = HistoryStore(open_backend(settings.database.url), clock, calendars.is_session)
-        self.keeper = BarKeeper(kept, clock, settings.database.live_bars)
+        database = settings.database
+        self.keeper = BarKeeper(kept, clock, database.live_bars, open_bar_journal(database))
         self.stream = StreamManager(
             hub,
             demand,
@@ -193,13 +196,21 @@ class Rooms:
             stack.push_async_callback(self.cache.aclose)
             # What the writer still rejects goes there.
             stack.push_async_callback(self.quality.aclose)
-            stack.push_async_callback(self.writer.aclose, _WRITER_LIMIT_S)
             stack.push_async_callback(self.histories.aclose)
-            stack.push_async_callback(self.keeper.aclose)
+            stack.push_async_callback(self._flush)
             stack.push_async_callback(self.answers.aclose)
             stack.push_async_callback(self.cluster.aclose)
             stack.push_async_callback(self.stream.aclose)
             stack.push_async_callback(self.jobs.aclose)
+
+    async def _flush(self) -> None:
+        # Together, since a database that hangs costs each of them its limit.
+        done = await asyncio.gather(
+            self.keeper.aclose(), self.writer.aclose(_WRITER_LIMIT_S), return_exceptions=True
+        )
+        for failure in done:
+            if isinstance(failure, BaseException):
+                raise failure
 
 
 def _publish(hub: Hub, alert: SystemAlert) -> None:

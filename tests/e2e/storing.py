@@ -13,6 +13,7 @@ from scripted import NOON, make_quote
 from tickloom.clock import FakeClock, SystemClock
 from tickloom.settings import DatabaseSettings
 from tickloom.store import HistoryStore, Journal, QuoteWriter, migrate, open_backend
+from tickloom.store.journal_records import QUOTES
 
 FIRST_DAY = date(1990, 1, 1)
 DAYS = 250
@@ -25,7 +26,9 @@ def tell(count: int) -> None:
 
 def writer_of(url: str, journal: str) -> QuoteWriter:
     settings = DatabaseSettings(batch_rows=300, batch_age_s=0.2)
-    return QuoteWriter(open_backend(url), settings, SystemClock(), Journal(Path(journal), 10**8))
+    return QuoteWriter(
+        open_backend(url), settings, SystemClock(), Journal(Path(journal), 10**8, QUOTES)
+    )
 
 
 async def write(url: str, journal: str) -> None:

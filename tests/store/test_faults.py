@@ -20,6 +20,7 @@ from tickloom.errors import ConfigError, StoreUnavailable
 from tickloom.model import Quote
 from tickloom.settings import DatabaseSettings
 from tickloom.store import Journal, QuoteWriter, migrate, open_backend, schema_version
+from tickloom.store.journal_records import QUOTES
 
 if TYPE_CHECKING:
     from databases import Postgres
@@ -50,7 +51,7 @@ async def close(writer: QuoteWriter, clock: FakeClock) -> None:
 
 def open_writer(url: str, clock: FakeClock, journal: Path, **settings: Any) -> QuoteWriter:
     values = DatabaseSettings(batch_rows=500, **settings)
-    return QuoteWriter(open_backend(url), values, clock, Journal(journal, MUCH))
+    return QuoteWriter(open_backend(url), values, clock, Journal(journal, MUCH, QUOTES))
 
 
 def stored(path: Path) -> list[int]:
@@ -114,7 +115,7 @@ async def test_a_disk_that_is_full_for_the_journal_too_keeps_the_rows_in_memory(
 
 
 async def test_a_journal_on_a_full_disk_keeps_what_it_had(disk: Disk) -> None:
-    journal = Journal(disk.folder / "journal", MUCH)
+    journal = Journal(disk.folder / "journal", MUCH, QUOTES)
     kept = 0
     with pytest.raises(StoreUnavailable, match="No space left"):
         while True:
@@ -122,7 +123,7 @@ async def test_a_journal_on_a_full_disk_keeps_what_it_had(disk: Disk) -> None:
     assert journal.rows == kept > 0
     journal.close()
 
-    later = Journal(disk.folder / "journal", MUCH)
+    later = Journal(disk.folder / "journal", MUCH, QUOTES)
     assert later.open() == kept
     found = []
     while later.rows:

@@ -21,7 +21,7 @@ from tickloom.errors import BadRecord, ConfigError, StoreUnavailable
 from tickloom.model import Quote, encode_json
 from tickloom.settings import DatabaseSettings
 from tickloom.store import Journal, Record, open_journal
-from tickloom.store.journal_records import MAGIC, decode_record, encode_record, payloads
+from tickloom.store.journal_records import MAGIC, QUOTES, decode_record, encode_record, payloads
 
 MUCH = 1_000_000
 Make = Callable[..., Journal]
@@ -53,7 +53,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
     made: list[Journal] = []
 
     def make(limit_bytes: int = MUCH) -> Journal:
-        made.append(Journal(tmp_path / "j", limit_bytes))
+        made.append(Journal(tmp_path / "j", limit_bytes, QUOTES))
         return made[-1]
 
     yield make
@@ -246,7 +246,7 @@ def test_whatever_bytes_a_segment_has_its_whole_records_are_read(
     head = MAGIC if headed or count else b""
     (slot / "500000000000.log").write_bytes(head + whole + data)
 
-    journal = Journal(slot.parent, MUCH)
+    journal = Journal(slot.parent, MUCH, QUOTES)
     journal.open()
     assert all_of(journal)[:count] == records(count)
     journal.close()
@@ -300,7 +300,7 @@ def test_a_segment_that_vanished_is_counted_as_lost(journal: Journal) -> None:
 
 def test_a_folder_that_cannot_be_made_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "j").write_text("a file")
-    journal = Journal(tmp_path / "j", MUCH)
+    journal = Journal(tmp_path / "j", MUCH, QUOTES)
     assert journal.open() == 0
 
     with pytest.raises(StoreUnavailable, match="cannot be written") as caught:
@@ -362,8 +362,8 @@ def test_what_ended_processes_left_is_taken_over_by_the_next(
 def test_a_lock_ends_with_its_process(journal: Journal) -> None:
     code = (
         "import os, sys; from pathlib import Path; from scripted import make_quote\n"
-        "from tickloom.store import Journal\n"
-        "journal = Journal(Path(sys.argv[1]), 10**6)\n"
+        "from tickloom.store import Journal\nfrom tickloom.store.journal_records import QUOTES\n"
+        "journal = Journal(Path(sys.argv[1]), 10**6, QUOTES)\n"
         "journal.append([(make_quote(), 'e0')])\n"
         "os.kill(os.getpid(), 9)"
     )

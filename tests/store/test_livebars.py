@@ -6,13 +6,18 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tickloom.clock import FakeClock, SystemClock
+from tickloom.errors import BadRecord
 from tickloom.model import Interval, PriceAdjustment
-from tickloom.store import BarKeeper, BarQuery, HistoryStore, open_backend
+from tickloom.store import BarKeeper, BarQuery, HistoryStore, Journal, open_backend
+from tickloom.store.journal_records import BARS, KeptBar, decode_bar, encode_bar
 from tickloom.stream import LiveBar
 
 if TYPE_CHECKING:
@@ -161,3 +166,83 @@ async def test_closing_writes_what_waits_and_leaves_nothing_behind(
     assert len(await stored(database)) == 100
     assert not keeper.keep(live(), lambda: None)
     await nothing_is_left()
+
+
+def bars_on_disk(folder: Path) -> Journal[KeptBar]:
+    return Journal(folder, 1_000_000, BARS)
+
+
+async def test_while_the_database_is_away_a_bar_is_told_once_it_is_on_disk(
+    database: Database, store: HistoryStore, tmp_path: Path
+) -> None:
+    clock, first = FakeClock(), asyncio.Event()
+    keeper = BarKeeper(store, clock, KEPT, bars_on_disk(tmp_path / "j"))
+    keeper.keep(live(), first.set)
+    await first.wait()
+    told = asyncio.Event()
+    async with database.away():
+        keeper.keep(live(1), told.set)
+        await clock.advance(1.9)
+        assert not told.is_set()
+        await clock.advance(0.2)
+        await told.wait()
+        assert keeper.stats()["journal_rows"] == keeper.stats()["journaled"] == 1
+        assert keeper.stats()["told_unstored"] == 0
+    while keeper.stats()["waiting"] or keeper.stats()["journal_rows"]:
+        await clock.advance(1.0)
+        await asyncio.sleep(0.01)
+    await keeper.aclose()
+    assert len(await stored(database)) == 2
+
+
+async def test_bars_that_an_ended_process_left_on_disk_are_stored_at_the_start(
+    database: Database, store: HistoryStore, tmp_path: Path
+) -> None:
+    left = bars_on_disk(tmp_path / "j")
+    [kept] = [KeptBar(**{name: getattr(live(7), name) for name in KeptBar.__struct_fields__})]
+    assert left.append([kept]) == (1, [])
+    left.close()
+    keeper = BarKeeper(store, SystemClock(), KEPT, bars_on_disk(tmp_path / "j"))
+    keeper.start()
+    while not keeper.stats()["stored"] or keeper.stats()["journal_rows"]:
+        await asyncio.sleep(0.01)
+    await keeper.aclose()
+    assert await stored(database) == [("live", BEGIN + timedelta(minutes=7), Decimal("10.25"))]
+
+
+async def test_what_cannot_be_written_at_the_end_is_on_disk(
+    database: Database, store: HistoryStore, tmp_path: Path
+) -> None:
+    keeper = BarKeeper(store, SystemClock(), KEPT, bars_on_disk(tmp_path / "j"))
+    first = asyncio.Event()
+    keeper.keep(live(), first.set)
+    await first.wait()
+    async with database.away():
+        for minute in range(1, 4):
+            keeper.keep(live(minute), lambda: None)
+        await keeper.aclose(limit_s=0.1)
+    later = bars_on_disk(tmp_path / "j")
+    assert later.open() == 3
+    assert keeper.stats()["unwritten"] == 0
+    later.close()
+
+
+@given(st.binary(max_size=200))
+def test_any_payload_is_a_bar_or_an_error_of_ours(payload: bytes) -> None:
+    try:
+        assert isinstance(decode_bar(payload), KeptBar)
+    except BadRecord:
+        pass
+
+
+def test_a_bar_comes_back_from_its_record_with_every_digit() -> None:
+    bar = KeptBar(
+        symbol="AAPL",
+        interval="1m",
+        timestamp=BEGIN,
+        open=Decimal("1.10"),
+        high=Decimal("12345678901234567890.000000000001"),
+        low=Decimal("-0.0"),
+        close=Decimal("1E-8"),
+    )
+    assert decode_bar(encode_bar(bar)[8:]) == bar

@@ -16,6 +16,7 @@ from tickloom.errors import BadRecord
 from tickloom.model import Quote
 from tickloom.settings import DatabaseSettings
 from tickloom.store import Journal, QuoteWriter, Record, open_backend
+from tickloom.store.journal_records import QUOTES
 
 if TYPE_CHECKING:
     from databases import Database, Postgres
@@ -53,7 +54,7 @@ async def make_writer(
     made: list[QuoteWriter] = []
 
     def make(journal_bytes: int = MUCH, rejected: Any = None, **settings: Any) -> QuoteWriter:
-        journal = Journal(tmp_path / "journal", journal_bytes)
+        journal = Journal(tmp_path / "journal", journal_bytes, QUOTES)
         backend = open_backend(database.url)
         writer = QuoteWriter(backend, DatabaseSettings(**settings), clock, journal, rejected)
         made.append(writer)
@@ -167,7 +168,9 @@ async def test_a_write_that_gets_no_answer_for_five_seconds_is_an_outage(
     async with postgres() as database:
         settings = DatabaseSettings(batch_rows=2)
         writer, later = (
-            QuoteWriter(open_backend(database.url), settings, clock, Journal(tmp_path / "j", MUCH))
+            QuoteWriter(
+                open_backend(database.url), settings, clock, Journal(tmp_path / "j", MUCH, QUOTES)
+            )
             for _ in range(2)
         )
         await writer.start()

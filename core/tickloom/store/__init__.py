@@ -11,7 +11,8 @@ from tickloom.store.days import Days
 from tickloom.store.door import open_door
 from tickloom.store.history import HistoryStore, Kept, StoredHistory
 from tickloom.store.job_log import JobLog, open_job_log
-from tickloom.store.journal import Journal, open_journal
+from tickloom.store.journal import Journal
+from tickloom.store.journals import open_bar_journal, open_journal
 from tickloom.store.livebars import BarKeeper
 from tickloom.store.postgres import PostgresBackend
 from tickloom.store.quality import QualityStore
@@ -46,6 +47,7 @@ __all__ = [
     "known_migrations",
     "migrate",
     "open_backend",
+    "open_bar_journal",
     "open_door",
     "open_job_log",
     "open_journal",

@@ -21,18 +21,16 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Generic, TypeVar
 
 from loguru import logger
 from msgspec import Struct
 
 from tickloom.errors import BadRecord, StoreUnavailable, verbatim
-from tickloom.settings import DatabaseSettings
-from tickloom.store.address import kind_of, sqlite_path
-from tickloom.store.journal_records import MAGIC, decode_record, encode_record, payloads
-from tickloom.store.rows import Record
+from tickloom.store.journal_records import MAGIC, Form, payloads
 
-Unfit = list[tuple[Record, BadRecord]]
+R = TypeVar("R")
+Unfit = list[tuple[R, BadRecord]]
 """Rows that cannot be kept in a journal at all, and why."""
 
 _FIRST_NUMBER = 500_000_000_000
@@ -41,7 +39,7 @@ _SHORTEST_SEGMENT = 4_096
 _MOST_SLOTS = 64
 
 
-class Piece(Struct, frozen=True):
+class Piece(Struct, Generic[R], frozen=True):
     """What was read from the begin of a journal.
 
     Attributes:
@@ -49,7 +47,7 @@ class Piece(Struct, frozen=True):
         lost: How many records more were counted before and cannot be read now.
     """
 
-    records: list[Record]
+    records: list[R]
     lost: int = 0
 
 
@@ -60,7 +58,7 @@ class _Segment(Struct):
     done: int = len(MAGIC)
 
 
-class Journal:
+class Journal(Generic[R]):
     """Rows that wait on disk, within ``limit_bytes``; may be used from several threads.
 
     Nothing is made on disk before the first row.
@@ -68,6 +66,7 @@ class Journal:
     Args:
         folder: May be shared with other processes.
         limit_bytes: Most bytes of all segments of this process together.
+        form: How the rows stand in it.
 
     Attributes:
         rows: How many wait.
@@ -75,7 +74,8 @@ class Journal:
         found: How many of the rows earlier processes had left, since it was made.
     """
 
-    def __init__(self, folder: Path, limit_bytes: int) -> None:
+    def __init__(self, folder: Path, limit_bytes: int, form: Form[R]) -> None:
+        self._form = form
         self.folder = folder
         self.limit_bytes = limit_bytes
         self.bytes = 0
@@ -102,7 +102,7 @@ class Journal:
                 self._claim()
             return self.rows
 
-    def append(self, records: Sequence[Record]) -> tuple[int, Unfit]:
+    def append(self, records: Sequence[R]) -> tuple[int, Unfit[R]]:
         """Force rows to the disk, behind all others.
 
         Returns:
@@ -115,12 +115,12 @@ class Journal:
         with self._guard, self._told("written"):
             # A new segment may be begun for them.
             room = self.limit_bytes - self.bytes - len(MAGIC)
-            pieces, unfit = _encoded(records, room)
+            pieces, unfit = _encoded(self._form, records, room)
             if pieces:
                 self._write(pieces)
         return len(pieces) + len(unfit), unfit
 
-    def put_first(self, records: Sequence[Record]) -> Unfit | None:
+    def put_first(self, records: Sequence[R]) -> Unfit[R] | None:
         """Force rows to the disk, before all others; return those that cannot be kept at all.
 
         ``None`` = there is no room for all of them, and nothing was kept.
@@ -128,7 +128,7 @@ class Journal:
         Raises:
             StoreUnavailable: The disk is full or cannot be written; nothing was kept.
         """
-        pieces, unfit = _encoded(records)
+        pieces, unfit = _encoded(self._form, records)
         data = b"".join([MAGIC, *pieces])
         with self._guard, self._told("written"):
             if self.bytes + len(data) > self.limit_bytes:
@@ -146,7 +146,7 @@ class Journal:
             self.rows += len(pieces)
         return unfit
 
-    def peek(self, most: int) -> Piece:
+    def peek(self, most: int) -> Piece[R]:
         """Return the oldest rows; they stay until :meth:`advance`.
 
         Raises:
@@ -161,11 +161,11 @@ class Journal:
                 self._end_tail()
             if self._head is None:
                 self._head = segment.path.read_bytes() if segment.path.exists() else b""
-            records: list[Record] = []
+            records: list[R] = []
             lost, position = 0, segment.done
             for payload, end in payloads(self._head, segment.done):
                 try:
-                    records.append(decode_record(payload))
+                    records.append(self._form.decode(payload))
                 except BadRecord:
                     lost += 1
                 position = end
@@ -328,13 +328,15 @@ class Journal:
             ) from error
 
 
-def _encoded(records: Sequence[Record], room: int = sys.maxsize) -> tuple[list[bytes], Unfit]:
+def _encoded(
+    form: Form[R], records: Sequence[R], room: int = sys.maxsize
+) -> tuple[list[bytes], Unfit[R]]:
     """Return the first records that fit into ``room`` bytes, and those that are none."""
     pieces: list[bytes] = []
-    unfit: Unfit = []
+    unfit: Unfit[R] = []
     for record in records:
         try:
-            piece = encode_record(record)
+            piece = form.encode(record)
         except BadRecord as error:
             unfit.append((record, error))
             continue
@@ -343,25 +345,6 @@ def _encoded(records: Sequence[Record], room: int = sys.maxsize) -> tuple[list[b
             break
         pieces.append(piece)
     return pieces, unfit
-
-
-def open_journal(settings: DatabaseSettings) -> Journal | None:
-    """Return the journal that the settings name; ``None`` = there is none. Nothing is made yet.
-
-    Raises:
-        ConfigError: The URL names no database that can be used.
-    """
-    kind = kind_of(settings.url)
-    if kind == "none" or not settings.journal_bytes:
-        return None
-    if settings.journal_path:
-        folder = Path(settings.journal_path)
-    elif kind == "sqlite":
-        path = sqlite_path(settings.url)
-        folder = path.with_name(f"{path.name}.journal")
-    else:
-        folder = Path("tickloom.journal")
-    return Journal(folder, settings.journal_bytes)
 
 
 def _lock(slot: Path) -> BinaryIO | None:

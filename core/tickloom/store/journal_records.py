@@ -1,19 +1,20 @@
-"""One quote as a record of the journal, and a segment of records back to them.
+"""Quotes and bars as records of a journal, and a segment of records back to them.
 
 A segment begins with :data:`MAGIC`; then come records::
 
     length of the payload, 4 bytes | CRC-32 of length and payload, 4 bytes | payload
 
-both numbers little-endian; the payload is MessagePack of (epoch, quote, JSON of the quote's
-``additional_data``), with every decimal as text.
+both numbers little-endian; the payload of a quote is MessagePack of (epoch, quote, JSON of the
+quote's ``additional_data``), that of a bar of a :class:`KeptBar`, with every decimal as text.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Generic, TypeVar
 from zlib import crc32
 
 import msgspec
@@ -22,6 +23,8 @@ from msgspec.structs import replace
 from tickloom.errors import BadRecord, verbatim
 from tickloom.model import Quote, encode_json
 from tickloom.store.rows import Record
+
+R = TypeVar("R")
 
 MAGIC = b"tickloom journal 1\n"
 """Begins every segment; another form of records gets another number."""
@@ -62,6 +65,10 @@ def encode_record(record: Record) -> bytes:
             found=verbatim(f"{len(payload)} bytes"),
             expected=f"at most {LONGEST}",
         )
+    return _framed(payload)
+
+
+def _framed(payload: bytes) -> bytes:
     return _HEAD.pack(len(payload), _checksum(payload)) + payload
 
 
@@ -96,6 +103,78 @@ def decode_record(payload: bytes) -> Record:
     except (msgspec.MsgspecError, *_UNFIT) as error:
         raise BadRecord("a record of the journal cannot be read", found=str(error)) from error
     return quote, epoch
+
+
+class KeptBar(msgspec.Struct, frozen=True, kw_only=True):
+    """A closed bar that ticks have come to, as far as it is stored.
+
+    Attributes:
+        symbol: Canonical.
+        interval: Length, such as ``1m``.
+        timestamp: Begin, aware UTC.
+        open: First price, in ``currency``.
+        high: Highest price.
+        low: Lowest price.
+        close: Last price.
+        volume: Units traded; ``None`` = not told.
+        currency: ISO 4217 code or that of a minor unit; ``None`` = not stated.
+    """
+
+    symbol: str
+    interval: str
+    timestamp: datetime
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: int | None = None
+    currency: str | None = None
+
+
+_decode_bar = msgspec.msgpack.Decoder(KeptBar).decode
+
+
+def encode_bar(bar: KeptBar) -> bytes:
+    """Return a bar as it stands in a segment.
+
+    Raises:
+        BadRecord: A value is none that can be written.
+    """
+    try:
+        return _framed(_encode(bar))
+    except _UNFIT as error:
+        raise BadRecord(
+            f"a bar of {bar.symbol!r} cannot be kept",
+            found=verbatim(f"{type(error).__name__}: {error}"),
+        ) from error
+
+
+def decode_bar(payload: bytes) -> KeptBar:
+    """Return the bar of a payload.
+
+    Raises:
+        BadRecord: It is none of this version.
+    """
+    try:
+        return _decode_bar(payload)
+    except (msgspec.MsgspecError, *_UNFIT) as error:
+        raise BadRecord("a record of the journal cannot be read", found=str(error)) from error
+
+
+class Form(msgspec.Struct, Generic[R], frozen=True):
+    """How records stand in a segment.
+
+    Attributes:
+        encode: A record to its bytes; raises BadRecord.
+        decode: A payload to its record; raises BadRecord.
+    """
+
+    encode: Callable[[R], bytes]
+    decode: Callable[[bytes], R]
+
+
+QUOTES: Form[Record] = Form(encode_record, decode_record)
+BARS: Form[KeptBar] = Form(encode_bar, decode_bar)
 
 
 def _checksum(payload: bytes) -> int:

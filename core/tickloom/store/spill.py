@@ -32,7 +32,7 @@ class Owner(Protocol):
         """True while the database does not take rows."""
         ...
 
-    def moved(self, unfit: Unfit) -> None:
+    def moved(self, unfit: Unfit[Record]) -> None:
         """Take notice of rows that left the queue; ``unfit`` ones are kept nowhere."""
         ...
 
@@ -53,7 +53,7 @@ class Spill:
 
     def __init__(
         self,
-        journal: Journal,
+        journal: Journal[Record],
         queue: Queue,
         settings: DatabaseSettings,
         clock: Clock,
@@ -147,7 +147,7 @@ class Spill:
             was_empty = not self._journal.rows
             records = [record for _, record in moving]
             taken = 0
-            unfit: Unfit = []
+            unfit: Unfit[Record] = []
             failure = StoreUnavailable(f"the journal in {self._journal.folder} is full")
             try:
                 taken, unfit = await _in_thread(lambda: self._journal.append(records))
@@ -179,7 +179,7 @@ class Spill:
         self._note(len(records) - len(unfit), self._clock.monotonic() if was_empty else None)
         return True
 
-    async def peek(self, most: int) -> Piece | None:
+    async def peek(self, most: int) -> Piece[Record] | None:
         """Return the oldest rows, which stay until :meth:`advance`; ``None`` = not readable now."""
         try:
             # Behind what is on its way to the disk.

@@ -55,7 +55,7 @@ class QuoteWriter:
         backend: Backend,
         settings: DatabaseSettings,
         clock: Clock,
-        journal: Journal | None = None,
+        journal: Journal[Record] | None = None,
         rejected: Rejected | None = None,
     ) -> None:
         self._backend = backend
@@ -362,7 +362,7 @@ class QuoteWriter:
             "full", "the queue for the database is full or closed; {} rows dropped", self._dropped
         )
 
-    def moved(self, unfit: Unfit) -> None:
+    def moved(self, unfit: Unfit[Record]) -> None:
         """Take notice that rows went from the queue to the journal, except for ``unfit`` ones."""
         for record, error in unfit:
             self._reject(record, error)
