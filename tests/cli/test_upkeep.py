@@ -90,6 +90,7 @@ def test_the_settings_say_what_is_old(invoke: Invoke, home: Home) -> None:
 def test_a_kind_that_fails_is_told_and_is_exit_code_1(invoke: Invoke, home: Home) -> None:
     store_ticks(home, 400)
     with closing(sqlite3.connect(home.folder / "tickloom.db")) as connection, connection:
+        connection.execute("DROP TABLE quality_events")
         connection.execute("CREATE TABLE quality_events (id TEXT)")
 
     result = invoke("cleanup", "--yes", "--json")
