@@ -181,6 +181,22 @@ class Wire:
             target.close()
 
 
+_opened = 0
+
+
+async def tidy(connection: Any) -> None:
+    """Clean up after the schemas that were dropped.
+
+    Each leaves a thousand dead rows in the catalogue; where the server does not clean up by
+    itself, migrations take five times as long after some hundred of them.
+    """
+    global _opened  # noqa: PLW0603 - counts the schemas of this run
+    if _opened % 40 == 0:
+        for table in ("attribute", "class", "depend", "index", "constraint", "type", "attrdef"):
+            await connection.execute(f"VACUUM pg_catalog.pg_{table}")
+    _opened += 1
+
+
 @asynccontextmanager
 async def open_postgres() -> AsyncIterator[PostgresSchema]:
     schema = f"tickloom_{secrets.token_hex(6)}"
@@ -189,6 +205,7 @@ async def open_postgres() -> AsyncIterator[PostgresSchema]:
     except OSError:
         pytest.skip("no PostgreSQL answers at 127.0.0.1:5432")
     wire = Wire()
+    await tidy(connection)
     await connection.execute(f"CREATE SCHEMA {schema}")
     await wire.mend()
     try:
