@@ -125,7 +125,8 @@ class Answers:
 
         async def ask() -> HistoricalData:
             answer = await self._stored.history(request)
-            await self._cache.history.put(key, answer)
+            if answer.incomplete_reason is None:
+                await self._cache.history.put(key, answer)
             return answer
 
         return await self._histories.run(key, ask)

@@ -103,6 +103,9 @@ def parse_date(text: str, name: str) -> date:
         InvalidDates: It names none.
     """
     try:
+        # Python reads weeks too, and days without dashes.
+        if text[4:8:3] != "--":
+            raise ValueError(text)
         return date.fromisoformat(text)
     except ValueError:
         raise InvalidDates(f"{name} is no date", found=text, expected="YYYY-MM-DD") from None

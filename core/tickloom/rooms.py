@@ -19,6 +19,7 @@ from tickloom.clock import Clock
 from tickloom.feeds import Feeds, Reader, Router, Sessions, open_sources
 from tickloom.history import Histories
 from tickloom.jobs import Jobs, upkeep_jobs
+from tickloom.model import HistoricalData
 from tickloom.monitoring.alerts import SystemAlert, SystemAlerts
 from tickloom.pipeline import Pipeline
 from tickloom.plugins import Plugins, load_plugins
@@ -35,6 +36,7 @@ from tickloom.relay import Cluster
 from tickloom.settings import Settings
 from tickloom.store import (
     Backend,
+    BarBatch,
     BarKeeper,
     CompanyStore,
     HistoryStore,
@@ -165,9 +167,12 @@ class Rooms:
             self._settings.quality,
             self._clock,
         )
-        quarantine = Quarantine(
-            books.store, books.keeper, self.pipeline.readmit, kept.put, self._clock
-        )
+
+        async def put(bar: HistoricalData) -> int:
+            # Its day may have other bars, so that it does not become complete by this one.
+            return (await kept.keep([BarBatch(history=bar)])).stored
+
+        quarantine = Quarantine(books.store, books.keeper, self.pipeline.readmit, put, self._clock)
         return QualityDesk(
             books, self.inspector, gate, comparer, quarantine, self.alerts, self._clock
         )

@@ -163,6 +163,14 @@ async def test_the_findings_of_a_series_are_told_on_demand(client: httpx.AsyncCl
     assert (answer.status_code, answer.json()["code"]) == (503, "bad-record")
 
 
+@pytest.mark.parametrize("query", ["end_date=0001-01-01", "start_date=9999-12-31", "interval=x"])
+async def test_a_series_of_impossible_dates_is_refused(
+    client: httpx.AsyncClient, query: str
+) -> None:
+    answer = await client.get(f"{BASE}/quality/series/PENNY?{query}")
+    assert answer.status_code == 400
+
+
 async def test_clients_of_every_stream_see_that_a_quote_was_released(
     client: httpx.AsyncClient, manager: MarketDataManager
 ) -> None:

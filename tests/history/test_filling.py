@@ -11,7 +11,13 @@ import pytest
 from barsamples import RECEIVED, answer, daily
 from historyroom import TODAY, Vendor, ask, encoded, opened
 from tickloom.clock import FakeClock
-from tickloom.errors import NoData, ProviderUnavailable
+from tickloom.errors import (
+    NoData,
+    NotSupported,
+    ProviderUnavailable,
+    TickloomError,
+    UnknownSymbol,
+)
 from tickloom.history import Histories
 from tickloom.model import Dividend, Interval, Split
 from tickloom.store import HistoryStore, open_backend
@@ -311,3 +317,64 @@ async def test_without_a_database_every_question_goes_to_a_provider(
 
     assert len(vendor.asked) == 2
     await histories.aclose()
+
+
+NOBODY = [
+    ProviderUnavailable("unplugged"),
+    UnknownSymbol("no provider serves AAPL"),
+    NotSupported("no provider offers history"),
+]
+
+
+@pytest.mark.parametrize("nobody", NOBODY, ids=lambda error: type(error).__name__)
+async def test_stored_months_are_answered_though_nobody_is_there_for_today(
+    histories: Histories, vendor: Vendor, nobody: TickloomError
+) -> None:
+    whole = await histories.history(ask(date(2026, 10, 1), TODAY))
+    vendor.failure = nobody
+
+    again = await histories.history(ask(date(2026, 10, 1), TODAY))
+
+    assert again.data_points == whole.data_points[:-1]
+    assert again.incomplete_reason is not None
+    assert "2026-11-24" in again.incomplete_reason
+    assert str(nobody) in again.incomplete_reason
+    assert (await histories.history(ask(date(2026, 10, 1), TODAY))) == again
+
+
+@pytest.mark.parametrize("nobody", NOBODY, ids=lambda error: type(error).__name__)
+async def test_older_days_that_are_missing_are_not_passed_over(
+    histories: Histories, vendor: Vendor, nobody: TickloomError
+) -> None:
+    await histories.history(ask(date(2026, 10, 1), date(2026, 10, 30)))
+    vendor.failure = nobody
+
+    with pytest.raises(type(nobody)):
+        await histories.history(ask(date(2026, 9, 1), date(2026, 10, 30)))
+
+
+@pytest.mark.parametrize("interval", [Interval.DAY, Interval.MINUTES_5])
+async def test_days_that_nobody_has_bars_of_are_asked_for_once(
+    histories: Histories, vendor: Vendor, interval: Interval
+) -> None:
+    await histories.history(ask(date(2026, 10, 5), date(2026, 10, 30), interval))
+    vendor.failure = NoData("there is none")
+    request = ask(date(2026, 9, 1), date(2026, 10, 30), interval)
+    first = await histories.history(request)
+    asked = len(vendor.asked)
+    vendor.failure = ProviderUnavailable("unplugged")
+
+    assert encoded(await histories.history(request)) == encoded(first)
+    assert len(vendor.asked) == asked
+
+
+async def test_the_newest_days_without_a_bar_may_still_get_one(
+    histories: Histories, vendor: Vendor
+) -> None:
+    await histories.history(ask(date(2026, 10, 5), date(2026, 11, 20)))
+    vendor.failure = NoData("there is none yet")
+    request = ask(date(2026, 10, 5), TODAY)
+    await histories.history(request)
+    vendor.failure = None
+
+    assert (await histories.history(request)).data_points[-1].timestamp.day == TODAY.day

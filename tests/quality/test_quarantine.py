@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from decimal import Decimal
@@ -16,11 +17,25 @@ from databases import Database, Settled
 from quality.keeping import keeping
 from scripted import EVERYTHING, NOON, ScriptedProvider, make_quote
 from tickloom.clock import FakeClock
-from tickloom.errors import BadRecord, NotFound, NotSupported, RequestError
+from tickloom.errors import (
+    BadRecord,
+    NotFound,
+    NotSupported,
+    RequestError,
+    StoreUnavailable,
+)
 from tickloom.manager import MarketDataManager
-from tickloom.model import Bar, HistoricalData, Quality
+from tickloom.model import (
+    Bar,
+    HistoricalData,
+    Interval,
+    PriceAdjustment,
+    Quality,
+    Timeliness,
+)
 from tickloom.quality import page_of
-from tickloom.roles import HistoryRequest
+from tickloom.roles import HistoryRequest, Verdict
+from tickloom.store import BarQuery, open_backend
 from tickloom.store.quality_rows import Held
 
 DAYS = (date(2025, 12, 29), date(2025, 12, 31))
@@ -211,6 +226,86 @@ async def test_a_released_bar_is_in_the_next_answer(
 
     assert [bar.close_price for bar in history.data_points] == [50, Decimal("189.41"), 5]
     assert provider.calls == [("history", "AAPL")]
+
+
+async def test_a_release_that_was_cut_off_can_be_asked_for_again(
+    manager: MarketDataManager, database: Database
+) -> None:
+    await manager.get_historical_data("AAPL", *DAYS)
+    [row] = await rows_of(manager)
+    await manager.quality.quarantine.release(row.id, "me")
+    await database.execute("DELETE FROM bars WHERE timestamp = (SELECT timestamp FROM quarantine)")
+    await manager.quality.quarantine.release(row.id, "me")
+    await manager.cache_manager.invalidate("AAPL")
+    history = await manager.get_historical_data("AAPL", *DAYS)
+
+    assert len(history.data_points) == 3
+
+
+async def test_a_released_week_is_stored_and_completes_no_day(
+    manager: MarketDataManager, database: Database, provider: ScriptedProvider
+) -> None:
+    dear = Bar(
+        timestamp=NOON.replace(year=2025, month=12, day=8),
+        **dict.fromkeys(
+            ("open_price", "high_price", "low_price", "close_price"), Decimal("189.41")
+        ),
+    )
+    day = date(2025, 12, 8)
+    week = HistoricalData(
+        symbol="AAPL",
+        interval=Interval.WEEK,
+        start_date=day,
+        end_date=day,
+        provider="scripted",
+        received_at=NOON,
+        data_points=(dear,),
+        timeliness=Timeliness.END_OF_DAY,
+    )
+    verdict = Verdict(Quality.QUARANTINED, "bar-dear", "too dear")
+    assert manager.quality.quarantine._keeper.hold(week, verdict)
+    [row] = await rows_of(manager)
+    await manager.quality.quarantine.release(row.id, "me")
+
+    backend = open_backend(database.url)
+    await backend.open()
+    key = ("AAPL", Interval.WEEK, PriceAdjustment.NONE)
+    query = BarQuery(
+        symbol=key[0],
+        interval=key[1],
+        adjustment=key[2],
+        since=NOON - timedelta(days=60),
+        until=NOON,
+    )
+    stored = [bar async for piece in backend.read_bars(query, 10) for _, bar in piece]
+    ranges = await backend.read_ranges(*key)
+    await backend.aclose()
+    assert (stored, ranges) == ([dear], [])
+
+
+async def test_a_bar_that_cannot_be_stored_stays_held(
+    manager: MarketDataManager, database: Database
+) -> None:
+    await manager.get_historical_data("AAPL", *DAYS)
+    [row] = await rows_of(manager)
+    async with database.away():
+        with pytest.raises(StoreUnavailable):
+            await manager.quality.quarantine.release(row.id, "me")
+    [row] = await rows_of(manager)
+    assert row.state == "held"
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_page_token_of_a_time_that_does_not_exist_is_refused(text: str) -> None:
+    token = base64.urlsafe_b64encode(f"{text} {uuid4()}".encode()).decode().rstrip("=")
+    with pytest.raises(RequestError, match="page token"):
+        page_of(10, token)
+
+
+@pytest.mark.parametrize("name", ["provider", "code", "kind"])
+def test_a_nul_in_a_filter_is_refused(name: str) -> None:
+    with pytest.raises(RequestError, match=name):
+        page_of(10, **{name: "a\0"})
 
 
 async def test_an_answer_of_nothing_but_impossible_bars_is_none(

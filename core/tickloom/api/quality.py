@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Annotated, Any
 
 from litestar import Request, Response, get, post
@@ -14,11 +14,12 @@ from msgspec import Struct
 
 from tickloom.api.problems import may_fail
 from tickloom.api.responses import json_response
-from tickloom.errors import RequestError, Unavailable
+from tickloom.errors import RequestError, Unavailable, verbatim
+from tickloom.history import Page as HistoryPage
 from tickloom.manager import MarketDataManager
-from tickloom.model import parse_symbol
+from tickloom.model import HistoricalData, parse_symbol
 from tickloom.monitoring.alerts import SystemAlert
-from tickloom.quality import Comparison, EventPage, HeldPage, page_of
+from tickloom.quality import Comparison, EventPage, HeldPage, page_of, refuse_nul
 from tickloom.questions import parse_date
 from tickloom.roles import Finding
 from tickloom.security import KeyRing, refuse_foreign_pages
@@ -26,6 +27,7 @@ from tickloom.store.quality_rows import Counts, Held, HourScore
 
 _MOST_HOURS = 24 * 31
 _MOST_SCORES = 10_000
+_MOST_BARS = 50_000
 _DEFAULT_SPAN = timedelta(days=30)
 
 Limit = Annotated[int, QueryParameter(description="Most rows, 1 to 1000.")]
@@ -207,6 +209,7 @@ def quality_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
     ) -> Response[Scores]:
         if not 0 <= hours <= _MOST_HOURS:
             raise RequestError("hours is out of range", found=hours, expected=f"0 to {_MOST_HOURS}")
+        refuse_nul(provider=provider)
         name = _symbol(symbol)
         now = manager.quality.scores.stats(name)
         past = (
@@ -242,8 +245,9 @@ def finding_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
         interval: Annotated[str, QueryParameter(description="Length of a bar.")] = "1d",
     ) -> Response[SeriesFindings]:
         end = parse_date(end_date, "end_date") if end_date else manager.clock.now().date()
-        start = parse_date(start_date, "start_date") if start_date else end - _DEFAULT_SPAN
-        history = await manager.get_historical_data(symbol, start, end, interval)
+        span = min(_DEFAULT_SPAN, end - date.min)
+        start = parse_date(start_date, "start_date") if start_date else end - span
+        history = await _some_bars(manager, symbol, start, end, interval)
         found = await manager.quality.gate.findings(history)
         if found is None:
             raise Unavailable("too many series wait to be inspected", retry_after_s=1.0)
@@ -268,6 +272,23 @@ def finding_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
         return json_response(Alerts(current=alerts.current(), resolved=alerts.resolved()))
 
     return [inspect_series, get_alerts]
+
+
+async def _some_bars(
+    manager: MarketDataManager, symbol: str, start: date, end: date, interval: str
+) -> HistoricalData:
+    # More of them would take memory and a thread for longer than anybody waits.
+    part = HistoryPage(limit=_MOST_BARS)
+    answer = await manager.open_history(symbol, start, end, interval, page=part)
+    history = await answer.whole()
+    if answer.next_page is not None:
+        raise RequestError(
+            "too many bars to be inspected at once",
+            found=verbatim(f"more than {_MOST_BARS}"),
+            expected=f"at most {_MOST_BARS}",
+            fix="Ask for fewer days.",
+        )
+    return history
 
 
 def _symbol(text: str | None) -> str | None:

@@ -11,7 +11,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tickloom.clock import Clock
-from tickloom.errors import Unavailable
 from tickloom.history.adjusting import Factors
 from tickloom.history.planning import Look, asked_part
 from tickloom.history.reading import Recipe
@@ -166,12 +165,11 @@ class Computing:
         is_known = self._clock.monotonic() < self._known.get(known, 0.0)
         if only_today and is_known and not is_needed:
             return await self._supply.gather(daily, None)
-        try:
-            gathered = await self._supply.gather(daily, daily.days)
-        except Unavailable:
+        gathered = await self._supply.gather(daily, daily.days)
+        if gathered is not None and gathered.incomplete is not None:
             if only_today and not is_needed:
                 return await self._supply.gather(daily, None)
-            raise
+            return gathered if gathered.look.provider == provider else None
         if gathered is None or gathered.look.provider != provider:
             return None
         if len(self._known) >= _MOST_KNOWN:

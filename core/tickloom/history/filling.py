@@ -88,6 +88,7 @@ class Histories:
             made = await self._made(request, days, rest)
         today = self._supply.today(request.symbol)
         head = head_of(request, made.recipe, made.gathered.splits, made.gathered.dividends, today)
+        head = replace(head, incomplete_reason=made.gathered.incomplete)
         answers = made.gathered.answers
         if len(answers) == len(made.recipe.stretches) == 1:
             [answer] = answers

@@ -27,8 +27,8 @@ from tickloom.store.keeping import asked_days, bounds, is_kept
 
 PERIODS = (Interval.WEEK, Interval.MONTH)
 _DAY = timedelta(days=1)
-# A provider may publish the bar of a day some days late.
-_SETTLED = timedelta(days=7)
+SETTLED = timedelta(days=7)
+"""A provider may publish the bar of a day so late."""
 
 
 class Look(Struct, frozen=True, kw_only=True):
@@ -56,7 +56,7 @@ class Look(Struct, frozen=True, kw_only=True):
 
     def is_settled(self, today: date) -> bool:
         """True where something is there, and only of the newest days something may be missing."""
-        return bool(self.stretches) and all(days.first > today - _SETTLED for days in self.missing)
+        return bool(self.stretches) and all(days.first > today - SETTLED for days in self.missing)
 
     def recipe(self, interval: Interval | None = None) -> Recipe:
         """Return how bars are made of what is there; ``None`` = they are as they are."""

@@ -13,8 +13,17 @@ from msgspec.structs import replace
 
 from tickloom.calendars import Calendar, Calendars
 from tickloom.clock import Clock
-from tickloom.errors import NoData, StoreUnavailable, TickloomError, verbatim
+from tickloom.errors import (
+    NoData,
+    NotSupported,
+    StoreUnavailable,
+    TickloomError,
+    Unavailable,
+    UnknownSymbol,
+    verbatim,
+)
 from tickloom.history.planning import (
+    SETTLED,
     Look,
     asked_part,
     clip,
@@ -22,6 +31,7 @@ from tickloom.history.planning import (
     is_one_unit,
     look_at,
 )
+from tickloom.history.reading import Stretch
 from tickloom.model import (
     Bar,
     Dividend,
@@ -32,12 +42,15 @@ from tickloom.model import (
     day_of,
 )
 from tickloom.roles import HistoryRequest
-from tickloom.store.bars import BarQuery
+from tickloom.store.bars import BarBatch, BarQuery
 from tickloom.store.days import Days, overlap
 from tickloom.store.history import HistoryStore
 from tickloom.store.keeping import is_kept
 
 Ask = Callable[[HistoryRequest], Awaitable[HistoricalData]]
+
+_NOBODY = (Unavailable, UnknownSymbol, NotSupported)
+"""Nobody who could know was there to be asked; no word on whether there are bars."""
 
 _PAUSE_S = 15.0
 _WARNING_INTERVAL_S = 10.0
@@ -55,12 +68,14 @@ class Gathered(Struct, frozen=True, kw_only=True):
         answers: What providers gave for it just now.
         splits: As their providers tell them.
         dividends: The same.
+        incomplete: Why the newest days are missing; ``None`` = nothing is.
     """
 
     look: Look
     answers: tuple[HistoricalData, ...] = ()
     splits: tuple[Split, ...] = ()
     dividends: tuple[Dividend, ...] = ()
+    incomplete: str | None = None
 
 
 class Supply:
@@ -135,11 +150,21 @@ class Supply:
             return None
         splits, dividends = await self.events(look, look.days)
         stretches, answers = list(look.stretches), []
+        incomplete: str | None = None
+        today = self.today(look.request.symbol)
         for gap in gaps:
             try:
                 answer = await self.ask(look.request, gap)
             except NoData:
                 # As before the first trade of today; the days that are stored are an answer.
+                empty = await self._remember_empty(look, gap, today)
+                stretches += [] if empty is None else [empty]
+                continue
+            except _NOBODY as error:
+                if not look.is_settled(today):
+                    raise
+                # Months that are stored are not withheld for the newest days.
+                incomplete = f"nothing from {gap.first} to {gap.last}: {error}"
                 continue
             answers.append(answer)
             stretches.append(given_stretch(answer, gap))
@@ -151,7 +176,39 @@ class Supply:
             answers=tuple(answers),
             splits=splits + tuple(one for answer in answers for one in answer.splits),
             dividends=dividends + tuple(one for answer in answers for one in answer.dividends),
+            incomplete=incomplete,
         )
+
+    async def _remember_empty(self, look: Look, gap: Days, today: date) -> Stretch | None:
+        """Let days that nobody has bars of count as stored, where none will come any more.
+
+        They are put down to the provider of the days beside them, since it was asked too.
+        """
+        if gap.first > today - SETTLED:
+            return None
+        days = Days(gap.first, min(gap.last, today - SETTLED))
+        after = [one for one in look.stretches if one.days.first > gap.last]
+        beside = after[0] if after else look.stretches[-1]
+        request = look.request
+        empty = HistoricalData(
+            symbol=request.symbol,
+            interval=request.interval,
+            start_date=days.first,
+            end_date=days.last,
+            provider=beside.provider,
+            received_at=beside.received_at,
+            data_points=(),
+            timeliness=beside.timeliness,
+            adjustment=PriceAdjustment(request.adjustment),
+            currency=beside.currency,
+            exchange=beside.exchange,
+        )
+        if self._is_used(request.interval):
+            try:
+                await self.store.keep([BarBatch(history=empty, complete=(days,))])
+            except TickloomError as error:
+                self.pause(error)
+        return given_stretch(empty, days)
 
     async def whole(self, look: Look) -> Gathered:
         """Return all of it from a provider, whatever is stored.

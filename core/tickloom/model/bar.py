@@ -118,6 +118,8 @@ class HistoricalData(Struct, frozen=True, kw_only=True, omit_defaults=True):
         fallback_reason: Why it did not.
         sources: Which provider each range of days came from, oldest first; providers leave it
             empty, and the host fills it in.
+        incomplete_reason: Why bars of the newest days are missing, where nobody could be asked for
+            them; ``None`` = nothing is missing.
     """
 
     symbol: str
@@ -136,3 +138,4 @@ class HistoricalData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     fallback_from: str | None = None
     fallback_reason: str | None = None
     sources: tuple[HistorySource, ...] = ()
+    incomplete_reason: str | None = None

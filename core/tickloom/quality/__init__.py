@@ -10,7 +10,7 @@ from tickloom.quality.comparison import Comparison
 from tickloom.quality.desk import QualityDesk
 from tickloom.quality.inspector import RELEASED, Inspector
 from tickloom.quality.keeper import Keeper
-from tickloom.quality.quarantine import EventPage, HeldPage, Quarantine, page_of
+from tickloom.quality.quarantine import EventPage, HeldPage, Quarantine, page_of, refuse_nul
 from tickloom.quality.scores import Scores
 from tickloom.quality.series import SeriesGate, SeriesInspector
 
@@ -29,4 +29,5 @@ __all__ = [
     "SeriesGate",
     "SeriesInspector",
     "page_of",
+    "refuse_nul",
 ]

@@ -54,7 +54,7 @@ class Quarantine:
         store: Where it is.
         keeper: Asked to write what waits, before anything is listed.
         readmit: Puts a released quote through the rest of the line.
-        put: Stores a released bar.
+        put: Stores a released bar; returns how many bars were stored.
         clock: For the time of a decision.
     """
 
@@ -63,7 +63,7 @@ class Quarantine:
         store: QualityStore,
         keeper: Keeper,
         readmit: Readmit,
-        put: Callable[[HistoricalData], Awaitable[object]],
+        put: Callable[[HistoricalData], Awaitable[int]],
         clock: Clock,
     ) -> None:
         self._store = store
@@ -104,10 +104,11 @@ class Quarantine:
             RequestError: It was dropped.
             StoreUnavailable: The database is away.
         """
+        await self._store_bar(await self._find(identity))
         row, is_ours = await self._decide(identity, "released", by)
         if is_ours:
             try:
-                await self._let_go(row)
+                self._let_go(row)
             except BaseException:
                 # Nobody shall think that it went on.
                 await asyncio.shield(self._store.undo(row.id))
@@ -128,9 +129,7 @@ class Quarantine:
         self.dropped += is_ours
         return row
 
-    async def _decide(
-        self, identity: str, state: Literal["released", "dropped"], by: str
-    ) -> tuple[Held, bool]:
+    async def _find(self, identity: str) -> Held:
         if not self._store.keeps:
             raise NotSupported(
                 "nothing is kept in quarantine",
@@ -143,12 +142,19 @@ class Quarantine:
                 "not the id of a row in quarantine", found=identity, expected="a UUID"
             ) from None
         await self._keeper.flush()
-        row = await self._store.decide(identity, state, by, self._clock.now())
-        if row is not None:
-            return row, True
         row = await self._store.find_held(identity)
         if row is None:
             raise NotFound("no such row in quarantine", found=identity)
+        return row
+
+    async def _decide(
+        self, identity: str, state: Literal["released", "dropped"], by: str
+    ) -> tuple[Held, bool]:
+        row = await self._find(identity)
+        ours = await self._store.decide(row.id, state, by, self._clock.now())
+        if ours is not None:
+            return ours, True
+        row = await self._find(identity)
         if row.state != state:
             raise RequestError(
                 f"the row in quarantine was {row.state} before",
@@ -157,13 +163,19 @@ class Quarantine:
             )
         return row, False
 
-    async def _let_go(self, row: Held) -> None:
+    async def _store_bar(self, row: Held) -> None:
+        # Before the decision, since to store it twice is no harm, and never would be a loss. Also
+        # when it was released before: that may have been cut off in between.
+        if row.series is None or row.state == "dropped":
+            return
+        if not await self._put(row.series):
+            raise BadRecord("the bar in quarantine cannot be stored", found=row.id, fix="Drop it.")
+
+    def _let_go(self, row: Held) -> None:
         if row.quote is not None:
             # The database refused it; clients had it long before.
             self._readmit(row.quote, was_published=row.code == NOT_STORABLE)
-        elif row.series is not None:
-            await self._put(row.series)
-        else:
+        elif row.series is None:
             raise BadRecord(
                 "the row in quarantine cannot be read any more", found=row.id, fix="Drop it."
             )
@@ -187,8 +199,20 @@ def page_of(
     state = filters.get("state")
     if state is not None and state not in {"held", "released", "dropped"}:
         raise RequestError("no such state", found=state, expected="held, released or dropped")
+    refuse_nul(**filters)
     before = None if token is None else _read_token(token)
     return Page(most=most, before=before, **filters)  # type: ignore[arg-type]  # checked above
+
+
+def refuse_nul(**filters: str | None) -> None:
+    """Refuse texts that one of the databases would not take.
+
+    Raises:
+        RequestError: One holds a NUL character.
+    """
+    for name, text in filters.items():
+        if text is not None and "\0" in text:
+            raise RequestError(f"{name} cannot be looked for", found=text, expected="text")
 
 
 def _token(at: datetime, identity: str) -> str:
@@ -200,7 +224,7 @@ def _read_token(token: str) -> tuple[datetime, str]:
         text = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode()
         at, _, identity = text.partition(" ")
         return datetime.fromisoformat(at).astimezone(UTC), str(UUID(identity))
-    except (ValueError, binascii.Error):
+    except (ValueError, OverflowError, binascii.Error):
         raise RequestError(
             "the page token cannot be used", found=token, expected="next of the page before"
         ) from None

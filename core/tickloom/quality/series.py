@@ -117,15 +117,18 @@ class SeriesGate:
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="tickloom-quality")
         self._waiting += 1
-        try:
-            async with asyncio.timeout(_LONGEST_S):
-                loop = asyncio.get_running_loop()
-                return await loop.run_in_executor(self._thread, self.inspector.inspect, history)
-        except TimeoutError:
+        loop = asyncio.get_running_loop()
+        judging = loop.run_in_executor(self._thread, self.inspector.inspect, history)
+        # Who gives up waiting does not make the thread free.
+        judging.add_done_callback(self._judged)
+        done, _ = await asyncio.wait([judging], timeout=_LONGEST_S)
+        if not done:
             self.skipped += 1
             return None
-        finally:
-            self._waiting -= 1
+        return judging.result()
+
+    def _judged(self, _: object) -> None:
+        self._waiting -= 1
 
     def stats(self) -> dict[str, Any]:
         """Return counts since the start; ``skipped`` answers were not inspected."""
