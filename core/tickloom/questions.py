@@ -104,11 +104,12 @@ def parse_date(text: str, name: str) -> date:
     """
     try:
         # Python reads weeks too, and days without dashes.
-        if text[4:8:3] != "--":
-            raise ValueError(text)
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text) if text[4:8:3] == "--" else None
     except ValueError:
-        raise InvalidDates(f"{name} is no date", found=text, expected="YYYY-MM-DD") from None
+        day = None
+    if day is None:
+        raise InvalidDates(f"{name} is no date", found=text, expected="YYYY-MM-DD")
+    return day
 
 
 def _day(value: object) -> date:

@@ -112,8 +112,7 @@ class Rooms:
         # A connection of its own: a long answer would hold up the ticks.
         calendars = Calendars()
         kept = HistoryStore(open_backend(settings.database.url), clock, calendars.is_session)
-        database = settings.database
-        self.keeper = BarKeeper(kept, clock, database.live_bars, open_bar_journal(database))
+        self.keeper = self._open_keeper(kept)
         self.stream = StreamManager(
             hub,
             demand,
@@ -134,6 +133,10 @@ class Rooms:
         stream = self._settings.stream
         ring = Ring(self._clock, stream.ring.count, stream.ring.max_bytes, stream.ring.age_s)
         return Hub(epoch, demand, ring, self._clock, stream.flush_interval_ms / 1_000)
+
+    def _open_keeper(self, kept: HistoryStore) -> BarKeeper:
+        database = self._settings.database
+        return BarKeeper(kept, self._clock, database.live_bars, open_bar_journal(database))
 
     def _open_writer(self, backend: Backend, books: Books) -> QuoteWriter:
         database = self._settings.database

@@ -188,6 +188,8 @@ MISTAKES: list[tuple[str, str, Any, int, str, str]] = [
     ),
     ("POST", "/streaming/start", {"symbols": ["??"]}, 400, "invalid-symbol", "'??'"),
     ("DELETE", "/cache/??", None, 400, "invalid-symbol", ""),
+    ("GET", "/historical/SIM.ACME?start_date=2026-W01-1", None, 400, "invalid-dates", "YYYY"),
+    ("GET", "/historical/SIM.ACME?start_date=20260131", None, 400, "invalid-dates", "YYYY"),
     ("GET", "/stream/sse?symbols=A%00", None, 400, "invalid-symbol", ""),
     ("GET", "/stream/sse", None, 400, "invalid-request", "symbols"),
     ("GET", "/no/such/path", None, 404, "no-such-path", ""),
