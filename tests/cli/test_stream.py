@@ -125,7 +125,8 @@ def test_ctrl_c_ends_a_stream_with_0(server: Server, number: int) -> None:
 def test_only_unknown_symbols_are_an_error(server: Server, command: list[str]) -> None:
     home, url = server
     done = home.run(*command, "NOPE", "--url", url)
-    [line] = done.stderr.splitlines()
+    # A connection that takes long on a busy machine is told before.
+    line = done.stderr.splitlines()[-1]
     assert line.startswith("error: the server accepts none of the symbols: no provider serves NOPE")
     assert (done.returncode, done.stdout) == (1, "")
     assert not (home.folder / "out.jsonl").exists()

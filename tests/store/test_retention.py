@@ -371,6 +371,7 @@ async def test_a_row_that_somebody_writes_now_is_left_for_the_next_time(
         await store_ticks(schema, 60, 61)
         # Beside the partitions of days, as what was stored before there were any.
         writer = await asyncpg.connect(schema.url)
+        await writer.execute("DROP TABLE quarantine")
         await writer.execute("CREATE TABLE quarantine (created_at TIMESTAMPTZ, state TEXT)")
         await writer.execute(
             "INSERT INTO quarantine VALUES ('2020-01-01', 'held'), ('2020-01-02', 'held')"
