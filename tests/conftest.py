@@ -11,10 +11,10 @@ import stamina
 from hypothesis import HealthCheck, settings
 from loguru import logger
 
-from databases import database, nothing_is_left, postgres
+from databases import database, empty_database, nothing_is_left, postgres, template
 from tickloom.clock import FakeClock
 
-__all__ = ["database", "nothing_is_left", "postgres"]
+__all__ = ["database", "empty_database", "nothing_is_left", "postgres", "template"]
 
 # Machines that run tests are busy with other things; the time of an example says nothing.
 settings.register_profile("tickloom", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -123,11 +123,11 @@ async def test_bars_that_were_reported_as_stored_survive_a_kill(database: Databa
 
 @pytest.mark.parametrize("steps", [0, 1, 4, 9, 12])
 async def test_a_kill_in_mid_migration_leaves_nothing_and_the_next_start_works(
-    database: Database, steps: int
+    empty_database: Database, steps: int
 ) -> None:
-    async with running("migrate_in_part", database.url, str(steps)) as process:
+    async with running("migrate_in_part", empty_database.url, str(steps)) as process:
         await told(process)
 
-    assert await schema_version(database.url) is None
-    assert (await migrate(database.url)).applied == known_migrations()
-    assert await schema_version(database.url) == known_migrations()[-1]
+    assert await schema_version(empty_database.url) is None
+    assert (await migrate(empty_database.url)).applied == known_migrations()
+    assert await schema_version(empty_database.url) == known_migrations()[-1]

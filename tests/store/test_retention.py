@@ -26,7 +26,7 @@ from tickloom.store.retention_kinds import first_claims
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from databases import Database, Postgres, PostgresSchema, Settled
+    from databases import Database, Postgres, PostgresDatabase, Settled
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 TODAY = NOW.date()
@@ -301,8 +301,8 @@ async def test_a_writer_goes_on_while_old_rows_go(database: Database) -> None:
     assert len(await database.rows()) == written
 
 
-async def partitions_of(schema: PostgresSchema, parent: str) -> set[str]:
-    connection = await asyncpg.connect(schema.url)
+async def partitions_of(database: PostgresDatabase, parent: str) -> set[str]:
+    connection = await asyncpg.connect(database.url)
     try:
         rows = await connection.fetch(
             f"SELECT relname FROM pg_inherits JOIN pg_class ON oid = inhrelid "
@@ -314,63 +314,63 @@ async def partitions_of(schema: PostgresSchema, parent: str) -> set[str]:
 
 
 async def test_a_partition_that_is_past_is_dropped_whole(postgres: Postgres) -> None:
-    async with postgres() as schema:
+    async with postgres() as database:
         await store_bars(
-            schema, daily(date(2020, 12, 30), 4), Days(date(2020, 12, 30), date(2021, 1, 2))
+            database, daily(date(2020, 12, 30), 4), Days(date(2020, 12, 30), date(2021, 1, 2))
         )
-        retention = retention_of(schema, daily_bars_days=(TODAY - date(2021, 1, 1)).days)
+        retention = retention_of(database, daily_bars_days=(TODAY - date(2021, 1, 1)).days)
 
         assert of("daily_bars", await retention.plan()).partitions == ("bars_days_2020",)
         found = of("daily_bars", await retention.clean())
 
         assert (found.partitions, found.rows) == (("bars_days_2020",), 2)
-        names = await partitions_of(schema, "bars_days")
+        names = await partitions_of(database, "bars_days")
         assert "bars_days_2020" not in names
         assert "bars_days_2021" in names
-        assert await stored_bars(schema) == [date(2021, 1, 1), date(2021, 1, 2)]
-        assert await ranges_of(schema) == [Days(date(2021, 1, 2), date(2021, 1, 2))]
+        assert await stored_bars(database) == [date(2021, 1, 1), date(2021, 1, 2)]
+        assert await ranges_of(database) == [Days(date(2021, 1, 2), date(2021, 1, 2))]
 
 
 async def test_bars_can_be_stored_again_where_their_partition_was_dropped(
     postgres: Postgres,
 ) -> None:
-    async with postgres() as schema:
+    async with postgres() as database:
         days = daily(date(2019, 6, 1), 3)
-        backend = open_backend(schema.url)
+        backend = open_backend(database.url)
         await backend.open()
         await backend.write_bars([BarBatch(history=answer(days))])
-        await retention_of(schema, daily_bars_days=30).clean()
+        await retention_of(database, daily_bars_days=30).clean()
 
         await backend.write_bars([BarBatch(history=answer(days))])
         await backend.aclose()
 
-        assert len(await stored_bars(schema)) == 3
+        assert len(await stored_bars(database)) == 3
 
 
 async def test_a_reader_who_holds_a_partition_is_not_held_up_by_its_removal(
     postgres: Postgres,
 ) -> None:
-    async with postgres() as schema:
-        await store_bars(schema, daily(date(2019, 6, 1), 3))
-        reader = await asyncpg.connect(schema.url)
+    async with postgres() as database:
+        await store_bars(database, daily(date(2019, 6, 1), 3))
+        reader = await asyncpg.connect(database.url)
         async with reader.transaction():
             await reader.fetch("SELECT * FROM bars")
-            found = of("daily_bars", await retention_of(schema, daily_bars_days=30).clean())
+            found = of("daily_bars", await retention_of(database, daily_bars_days=30).clean())
             assert await reader.fetchval("SELECT count(*) FROM bars") == 3
         assert "others use its table all the time" in str(found.error)
         await reader.close()
 
-        again = of("daily_bars", await retention_of(schema, daily_bars_days=30).clean())
+        again = of("daily_bars", await retention_of(database, daily_bars_days=30).clean())
         assert (again.error, again.partitions) == (None, ("bars_days_2019",))
 
 
 async def test_a_row_that_somebody_writes_now_is_left_for_the_next_time(
     postgres: Postgres,
 ) -> None:
-    async with postgres() as schema:
-        await store_ticks(schema, 60, 61)
+    async with postgres() as database:
+        await store_ticks(database, 60, 61)
         # Beside the partitions of days, as what was stored before there were any.
-        writer = await asyncpg.connect(schema.url)
+        writer = await asyncpg.connect(database.url)
         await writer.execute("DROP TABLE quarantine")
         await writer.execute("CREATE TABLE quarantine (created_at TIMESTAMPTZ, state TEXT)")
         await writer.execute(
@@ -380,10 +380,10 @@ async def test_a_row_that_somebody_writes_now_is_left_for_the_next_time(
             await writer.execute(
                 "UPDATE quarantine SET state = state WHERE created_at < '2020-01-02'"
             )
-            found = of("quarantine", await retention_of(schema, quarantine_days=30).clean())
+            found = of("quarantine", await retention_of(database, quarantine_days=30).clean())
         assert (found.error, found.rows) == (None, 1)
         await writer.close()
-        again = of("quarantine", await retention_of(schema, quarantine_days=30).clean())
+        again = of("quarantine", await retention_of(database, quarantine_days=30).clean())
         assert again.rows == 1
 
 
@@ -409,20 +409,20 @@ async def test_no_file_is_made_where_there_is_none(tmp_path: Path) -> None:
 
 
 async def test_days_of_ticks_that_are_over_are_dropped_whole(postgres: Postgres) -> None:
-    async with postgres() as schema:
+    async with postgres() as database:
         # The database's own clock says which days have partitions.
         now = datetime.now(UTC)
-        backend = open_backend(schema.url)
+        backend = open_backend(database.url)
         await backend.open()
         await backend.write(
             [(make_quote(timestamp=now - timedelta(days=days)), "epoch") for days in (1, 9, 11, 20)]
         )
         await backend.aclose()
-        retention = Retention(schema.url, replace(FOREVER, ticks_days=10), FakeClock(now))
+        retention = Retention(database.url, replace(FOREVER, ticks_days=10), FakeClock(now))
 
         found = of("ticks", await retention.clean())
 
         gone = {f"market_data_{now - timedelta(days=days):%Y_%m_%d}" for days in (11, 20)}
         assert (set(found.partitions), found.rows) == (gone, 2)
-        assert not gone & await partitions_of(schema, "market_data")
-        assert len(await schema.rows()) == 2
+        assert not gone & await partitions_of(database, "market_data")
+        assert len(await database.rows()) == 2

@@ -16,14 +16,14 @@ import pytest
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 
 import tickloom_migrations
+from databases import SHARED
 from tickloom.errors import ConfigError, StoreUnavailable
 from tickloom.store import known_migrations, migrate, schema_version
 from tickloom.store.migrating import run_pending
 
-SERVER = "postgresql://postgres@127.0.0.1:5432/test"
 
 if TYPE_CHECKING:
-    from databases import Database, Settled
+    from databases import Database, Postgres, Settled
 
 SEED_COLUMNS = {
     *("id", "symbol", "timestamp", "open_price", "high_price", "low_price", "close_price"),
@@ -45,6 +45,11 @@ MIGRATE = (
     "sys.stdin.readline()\n"
     "print(json.dumps(asyncio.run(migrate(sys.argv[1])).applied))"
 )
+
+
+@pytest.fixture
+def database(empty_database: Database) -> Database:
+    return empty_database
 
 
 async def test_the_second_migration_does_nothing(database: Database) -> None:
@@ -125,6 +130,17 @@ async def test_processes_that_start_at_once_migrate_once(database: Database) -> 
     assert [process.returncode for process in processes] == [0, 0, 0]
     applied = [tuple(json.loads(out)) for out, _ in outputs]
     assert sorted(applied) == [(), (), known_migrations()]
+
+
+async def test_a_schema_that_the_url_names_gets_the_tables(postgres: Postgres) -> None:
+    async with postgres(with_tables=False) as database:
+        await database.execute("CREATE SCHEMA prices")
+
+        await migrate(f"{database.url}&search_path=prices")
+
+        assert await database.tables() == set()
+        assert await schema_version(database.url) is None
+        assert await schema_version(f"{database.url}&search_path=prices") == known_migrations()[-1]
 
 
 async def test_tasks_that_start_at_once_migrate_once(database: Database) -> None:
@@ -226,7 +242,7 @@ async def test_a_server_that_cannot_be_used_is_told_without_the_password(
 ) -> None:
     if ":5432" in url:
         try:
-            await (await asyncpg.connect(SERVER, timeout=2)).close()
+            await (await asyncpg.connect(SHARED, timeout=2)).close()
         except OSError:
             pytest.skip("no PostgreSQL answers at 127.0.0.1:5432")
     for call in (migrate, schema_version):
