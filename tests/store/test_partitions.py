@@ -37,7 +37,7 @@ async def rows_of(database: PostgresDatabase) -> dict[str, int]:
     try:
         names = await connection.fetch(
             "SELECT relname FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE relkind = 'r'"
-            f" AND relnamespace = 'public'::regnamespace"
+            " AND relnamespace = 'public'::regnamespace"
         )
         return {
             row["relname"]: await connection.fetchval(f"SELECT count(*) FROM {row['relname']}")

@@ -21,7 +21,6 @@ from tickloom.errors import ConfigError, StoreUnavailable
 from tickloom.store import known_migrations, migrate, schema_version
 from tickloom.store.migrating import run_pending
 
-
 if TYPE_CHECKING:
     from databases import Database, Postgres, Settled
 
