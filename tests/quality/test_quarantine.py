@@ -178,7 +178,8 @@ async def test_a_quote_that_the_database_refused_is_kept_and_only_stored_when_re
 
 
 @pytest.mark.parametrize(
-    ("identity", "error"), [("nonsense", RequestError), (str(uuid4()), NotFound)]
+    ("identity", "error"),
+    [("nonsense", RequestError), ("5d0c7a52-6f0e-4b1e-9d3a-0f3c1b2a9e11", NotFound)],
 )
 async def test_a_row_that_is_not_there_cannot_be_released(
     manager: MarketDataManager, identity: str, error: type[Exception]
