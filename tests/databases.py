@@ -7,7 +7,13 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    closing,
+    contextmanager,
+    suppress,
+)
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -105,11 +111,11 @@ class PostgresDatabase:
     def __init__(self, name: str, wire: Wire) -> None:
         self.name = name
         self.wire = wire
-        self._direct = f"{SERVER}/{name}"
-        self.url = f"{self._direct}?application_name={name}".replace(":5432", f":{wire.port}")
+        self.direct = f"{SERVER}/{name}"
+        self.url = f"{self.direct}?application_name={name}".replace(":5432", f":{wire.port}")
 
     async def _fetch(self, query: str) -> list[Any]:
-        connection = await asyncpg.connect(self._direct)
+        connection = await asyncpg.connect(self.direct)
         try:
             return list(await connection.fetch(query))
         finally:
@@ -236,6 +242,15 @@ async def open_postgres(
     finally:
         await wire.cut()
         await run_shared(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def run_postgres(run: Callable[..., Any], template: Template) -> Iterator[str]:
+    """Give a database to benchmarks, which run the loop themselves, without the wire."""
+    opened = open_postgres(template, with_tables=True)
+    database = run(opened.__aenter__())
+    yield database.direct
+    run(opened.__aexit__(None, None, None))
 
 
 @pytest.fixture(scope="session")

@@ -6,22 +6,20 @@ whole answer in a format, in the pieces that a client gets.
 
 from __future__ import annotations
 
-import asyncio
-import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from statistics import median
-from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
 import msgspec
 import pytest
 
 from barsamples import answer, query
+from databases import run_postgres
+from pairs import measure_pairs, timed
 from tickloom.clock import SystemClock
 from tickloom.history import HistoryAnswer
 from tickloom.history.formats import FORMATS, Style, encode
@@ -30,11 +28,13 @@ from tickloom.store import BarBatch, HistoryStore, open_backend
 from tickloom.store.columns import FIELDS
 from tickloom.testing.lag import LoopLag
 
+if TYPE_CHECKING:
+    from databases import Template
+
 BARS = 100_000
 BATCH = 20_000
 ROUNDS = 7
 START = datetime(2026, 1, 1, tzinfo=UTC)
-SERVER = "postgresql://postgres@127.0.0.1:5432/test"
 PRICES = [Decimal(n).scaleb(-2) for n in range(18_900, 19_000)]
 SELECT = (
     f"SELECT {', '.join(FIELDS)} FROM bars WHERE symbol = 'AAPL' AND interval = '1m' "
@@ -44,13 +44,6 @@ ASKED = query(interval=Interval.MINUTE, provider="scripted")
 Run = Callable[..., Any]
 
 encoder = msgspec.json.Encoder(decimal_format="number")
-
-
-@pytest.fixture(scope="module")
-def run() -> Iterator[Run]:
-    uvloop = pytest.importorskip("uvloop")
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        yield runner.run
 
 
 async def fill(url: str) -> None:
@@ -80,32 +73,16 @@ def sqlite_url(tmp_path_factory: pytest.TempPathFactory, run: Run) -> str:
 
 
 @pytest.fixture(scope="module")
-def postgres_url(run: Run) -> Iterator[str]:
-    schema = f"bench_{secrets.token_hex(6)}"
-
-    async def execute(statement: str) -> None:
-        connection = await asyncpg.connect(SERVER, timeout=2)
-        await connection.execute(statement)
+def postgres_url(run: Run, template: Template) -> Iterator[str]:
+    async def analyze(url: str) -> None:
+        connection = await asyncpg.connect(url)
+        await connection.execute("ANALYZE bars")
         await connection.close()
 
-    try:
-        run(execute(f"CREATE SCHEMA {schema}"))
-    except OSError:
-        pytest.skip("no PostgreSQL answers at 127.0.0.1:5432")
-    url = f"{SERVER}?search_path={schema}"
-    run(fill(url))
-    run(execute(f"ANALYZE {schema}.bars"))
-    yield url
-    run(execute(f"DROP SCHEMA {schema} CASCADE"))
-
-
-@pytest.fixture
-def told(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
-    def tell(line: str) -> None:
-        with capsys.disabled():
-            print(f"\n{line}", end="")  # noqa: T201 - what it is for
-
-    return tell
+    with run_postgres(run, template) as url:
+        run(fill(url))
+        run(analyze(url))
+        yield url
 
 
 def ours(
@@ -139,24 +116,14 @@ def ours(
         async with aclosing(encode(found, store, style)) as pieces:
             await anext(pieces)
 
-    def timed(one: Callable[[], Any]) -> float:
-        before_s = perf_counter()
-        one()
-        return perf_counter() - before_s
-
-    pairs: list[tuple[float, float]] = []
-
-    def pair() -> None:
-        pairs.append((timed(bare), timed(lambda: run(work()))))
-
     run(work())
-    benchmark.pedantic(pair, rounds=ROUNDS, warmup_rounds=1)
-    ratio = median(raw / own for raw, own in pairs)
+    pairs = measure_pairs(
+        benchmark, lambda: timed(bare), lambda: timed(lambda: run(work())), ROUNDS
+    )
     wanted = {"json": ", wanted 0.5", "arrow": ", wanted 0.8"}.get(name, "")
     told(
-        f"{benchmark.group}, {name}: {median(own for _, own in pairs) * 1e3:.0f} ms beside "
-        f"{median(raw for raw, _ in pairs) * 1e3:.0f} ms bare, ratio {ratio:.2f}{wanted}; first "
-        f"piece {min(timed(lambda: run(first())) for _ in range(5)) * 1e3:.0f} ms, "
+        f"{benchmark.group}, {name}: {pairs}{wanted}; first piece "
+        f"{min(timed(lambda: run(first())) for _ in range(5)) * 1e3:.0f} ms, "
         f"loop held up {min(run(lag()) for _ in range(3)) * 1e3:.1f} ms"
     )
     run(store.aclose())

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
 from barsamples import answer, query
+from pairs import measure_pairs, timed
 from tickloom.model import Bar, Interval
-from tickloom.store import BarBatch, migrate, open_backend
+from tickloom.store import BarBatch, open_backend
 from tickloom.store.bars import BAR_COLUMNS, bar_rows
 from tickloom.store.sqlite_bars import bind_bars
 
+Run = Callable[..., Any]
+
 BARS = 10_000
+ROUNDS = 15
 START = datetime(2026, 1, 1, tzinfo=UTC)
-SERVER = "postgresql://postgres@127.0.0.1:5432/test"
 INSERT = f"INSERT INTO bars ({', '.join(BAR_COLUMNS)}) VALUES ({', '.join('?' * len(BAR_COLUMNS))})"
 PRICES = [Decimal(n).scaleb(-2) for n in range(18_900, 19_000)]
 POINTS = tuple(
@@ -46,64 +46,30 @@ def batches() -> Iterator[list[BarBatch]]:
         yield [BarBatch(history=answer(POINTS, symbol=f"S{number}", interval=Interval.MINUTE))]
 
 
-@pytest.fixture
-def run() -> Iterator[Callable[..., Any]]:
-    with asyncio.Runner() as runner:
-        yield runner.run
-
-
-@pytest.fixture
-def sqlite_url(tmp_path: Path, run: Callable[..., Any]) -> str:
-    url = f"sqlite:///{tmp_path / 'bench.db'}"
-    run(migrate(url))
-    return url
-
-
-@pytest.fixture
-def postgres_url(run: Callable[..., Any]) -> Iterator[str]:
-    schema = f"bench_{secrets.token_hex(6)}"
-
-    async def execute(statement: str) -> None:
-        connection = await asyncpg.connect(SERVER, timeout=2)
-        await connection.execute(statement)
-        await connection.close()
-
-    try:
-        run(execute(f"CREATE SCHEMA {schema}"))
-    except OSError:
-        pytest.skip("no PostgreSQL answers at 127.0.0.1:5432")
-    url = f"{SERVER}?search_path={schema}"
-    run(make_partitions(url))
-    yield url
-    run(execute(f"DROP SCHEMA {schema} CASCADE"))
-
-
-async def make_partitions(url: str) -> None:
-    backend = open_backend(url)
-    await backend.open()
-    await backend.write_bars(next(batches()))
-    await backend.aclose()
-
-
-def measure(
-    benchmark: Any, prepare: Callable[[list[BarBatch]], Any], work: Callable[..., Any]
+def pair(
+    benchmark: Any,
+    url: str,
+    run: Run,
+    told: Callable[[str], None],
+    bare: Callable[[list[BarBatch]], float],
 ) -> None:
-    source = batches()
-    next(source)
-    benchmark.extra_info["bars"] = BARS
-    benchmark.pedantic(
-        work, setup=lambda: ((prepare(next(source)),), {}), rounds=10, warmup_rounds=1
-    )
-
-
-def write(benchmark: Any, url: str, run: Callable[..., Any]) -> None:
+    """Measure our writing, each round beside one of the bare driver with other bars."""
     backend = open_backend(url)
     run(backend.open())
-    measure(benchmark, lambda bars: bars, lambda bars: run(backend.write_bars(bars)))
+    source = batches()
+    # It makes the partitions.
+    run(backend.write_bars(next(source)))
+
+    def own() -> float:
+        bars = next(source)
+        return timed(lambda: run(backend.write_bars(bars)))
+
+    pairs = measure_pairs(benchmark, lambda: bare(next(source)), own, ROUNDS)
+    told(f"{benchmark.group}, upsert of {BARS} bars: {pairs}, wanted 0.4")
     run(backend.aclose())
 
 
-def write_again(benchmark: Any, url: str, run: Callable[..., Any]) -> None:
+def write_again(benchmark: Any, url: str, run: Run) -> None:
     backend = open_backend(url)
     run(backend.open())
     bars = next(batches())
@@ -112,7 +78,7 @@ def write_again(benchmark: Any, url: str, run: Callable[..., Any]) -> None:
     run(backend.aclose())
 
 
-def read(benchmark: Any, url: str, run: Callable[..., Any]) -> None:
+def read(benchmark: Any, url: str, run: Run) -> None:
     backend = open_backend(url)
     run(backend.open())
     run(backend.write_bars(next(batches())))
@@ -126,56 +92,56 @@ def read(benchmark: Any, url: str, run: Callable[..., Any]) -> None:
 
 
 @pytest.mark.benchmark(group="bars: sqlite")
-def test_bare_executemany(benchmark: Any, sqlite_url: str) -> None:
+def test_sqlite_write(
+    benchmark: Any, sqlite_url: str, run: Run, told: Callable[[str], None]
+) -> None:
     path = sqlite_url.removeprefix("sqlite:///")
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
 
-        def work(rows: list[Any]) -> None:
+        def insert(rows: list[Any]) -> None:
             connection.execute("BEGIN IMMEDIATE")
             connection.executemany(INSERT, rows)
             connection.execute("COMMIT")
 
-        measure(benchmark, lambda bars: list(bind_bars(bars)), work)
+        def bare(bars: list[BarBatch]) -> float:
+            return timed(insert, list(bind_bars(bars)))
+
+        pair(benchmark, sqlite_url, run, told, bare)
 
 
 @pytest.mark.benchmark(group="bars: sqlite")
-def test_sqlite_write(benchmark: Any, sqlite_url: str, run: Callable[..., Any]) -> None:
-    write(benchmark, sqlite_url, run)
-
-
-@pytest.mark.benchmark(group="bars: sqlite")
-def test_sqlite_write_again(benchmark: Any, sqlite_url: str, run: Callable[..., Any]) -> None:
+def test_sqlite_write_again(benchmark: Any, sqlite_url: str, run: Run) -> None:
     write_again(benchmark, sqlite_url, run)
 
 
 @pytest.mark.benchmark(group="bars: sqlite")
-def test_sqlite_read(benchmark: Any, sqlite_url: str, run: Callable[..., Any]) -> None:
+def test_sqlite_read(benchmark: Any, sqlite_url: str, run: Run) -> None:
     read(benchmark, sqlite_url, run)
 
 
 @pytest.mark.benchmark(group="bars: postgresql")
-def test_bare_copy(benchmark: Any, postgres_url: str, run: Callable[..., Any]) -> None:
+def test_postgres_write(
+    benchmark: Any, postgres_url: str, run: Run, told: Callable[[str], None]
+) -> None:
     connection = run(asyncpg.connect(postgres_url))
 
-    def work(rows: list[Any]) -> None:
-        run(connection.copy_records_to_table("bars", records=rows, columns=BAR_COLUMNS))
+    def bare(bars: list[BarBatch]) -> float:
+        rows = list(bar_rows(bars))
+        return timed(
+            lambda: run(connection.copy_records_to_table("bars", records=rows, columns=BAR_COLUMNS))
+        )
 
-    measure(benchmark, lambda bars: list(bar_rows(bars)), work)
+    pair(benchmark, postgres_url, run, told, bare)
     run(connection.close())
 
 
 @pytest.mark.benchmark(group="bars: postgresql")
-def test_postgres_write(benchmark: Any, postgres_url: str, run: Callable[..., Any]) -> None:
-    write(benchmark, postgres_url, run)
-
-
-@pytest.mark.benchmark(group="bars: postgresql")
-def test_postgres_write_again(benchmark: Any, postgres_url: str, run: Callable[..., Any]) -> None:
+def test_postgres_write_again(benchmark: Any, postgres_url: str, run: Run) -> None:
     write_again(benchmark, postgres_url, run)
 
 
 @pytest.mark.benchmark(group="bars: postgresql")
-def test_postgres_read(benchmark: Any, postgres_url: str, run: Callable[..., Any]) -> None:
+def test_postgres_read(benchmark: Any, postgres_url: str, run: Run) -> None:
     read(benchmark, postgres_url, run)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
@@ -19,13 +16,12 @@ import pytest
 from tickloom.clock import SystemClock
 from tickloom.model import Quote
 from tickloom.settings import DatabaseSettings
-from tickloom.store import QuoteWriter, Record, migrate, open_backend
+from tickloom.store import QuoteWriter, Record, open_backend
 from tickloom.store.rows import COLUMNS, to_row
 from tickloom.store.sqlite import _bind
 
 ROWS = 5_000
 START = datetime(2026, 1, 2, 15, 0, tzinfo=UTC)
-SERVER = "postgresql://postgres@127.0.0.1:5432/test"
 INSERT = f"INSERT INTO market_data ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
 
 
@@ -52,38 +48,6 @@ def batches() -> Iterator[list[Record]]:
             )
             for n in range(ROWS)
         ]
-
-
-@pytest.fixture
-def run() -> Iterator[Callable[..., Any]]:
-    with asyncio.Runner() as runner:
-        yield runner.run
-
-
-@pytest.fixture
-def sqlite_url(tmp_path: Path, run: Callable[..., Any]) -> str:
-    url = f"sqlite:///{tmp_path / 'bench.db'}"
-    run(migrate(url))
-    return url
-
-
-@pytest.fixture
-def postgres_url(run: Callable[..., Any]) -> Iterator[str]:
-    schema = f"bench_{secrets.token_hex(6)}"
-
-    async def execute(statement: str) -> None:
-        connection = await asyncpg.connect(SERVER, timeout=2)
-        await connection.execute(statement)
-        await connection.close()
-
-    try:
-        run(execute(f"CREATE SCHEMA {schema}"))
-    except OSError:
-        pytest.skip("no PostgreSQL answers at 127.0.0.1:5432")
-    url = f"{SERVER}?search_path={schema}"
-    run(migrate(url))
-    yield url
-    run(execute(f"DROP SCHEMA {schema} CASCADE"))
 
 
 def measure(
