@@ -117,6 +117,21 @@ def test_other_money_is_no_other_unit(quote) -> None:
     assert check(quote(currency="GBP"), quote(ago_s=5)) is None
 
 
+def test_prices_of_one_or_two_ticks_may_move_by_a_tick_or_two(quote) -> None:
+    prices = ("0.01", "0.02", "0.01", "0.01", "0.02", "0.03", "0.01", "0.02") * 3
+    assert set(judge(quote, *prices)) == {""}
+    assert judge(quote, *prices, "0.08")[-1] != ""
+    # How the price is written says nothing where it is high.
+    assert judge(quote, *CALM, "130")[-1] == "spike"
+
+
+def test_a_unit_that_returns_is_no_news(quote) -> None:
+    pence = ("10000", "10010") * 12
+    codes = judge(quote, *CALM, *pence, "100.1", "99.9", "100")
+    assert codes[len(CALM) : len(CALM) + 19] == ["unit-jump"] * 19
+    assert set(codes[-3:]) == {""}
+
+
 def test_symbols_not_seen_for_long_are_forgotten(quote) -> None:
     book = LevelBook(LevelOptions(symbols=3))
     for name in ("A", "B", "C", "A", "D", "E"):

@@ -101,6 +101,20 @@ def test_bid_and_ask_are_the_right_way_round(quote, bid, ask, code) -> None:
     assert code_of(SpreadValidator(SpreadOptions()).check(quote(bid=bid, ask=ask), None)) == code
 
 
+@pytest.mark.parametrize(
+    ("bid", "ask"), [("NaN", "100"), ("Infinity", "100"), ("99", "NaN"), ("-1", "100")]
+)
+def test_a_side_that_can_be_none_is_told(quote, bid, ask) -> None:
+    check = SpreadValidator(SpreadOptions()).check
+    assert code_of(check(quote(bid=Decimal(bid), ask=Decimal(ask)), None)) == "bad-side"
+
+
+def test_sides_may_be_negative_where_the_price_is(quote) -> None:
+    check = SpreadValidator(SpreadOptions()).check
+    assert check(quote("-37.63", bid="-37.70", ask="-37.60"), None) is None
+    assert check(quote("-37.63", bid="-37.60", ask="-37.70"), None).code == "crossed"
+
+
 def test_a_locked_book_may_pass(quote) -> None:
     check = SpreadValidator(SpreadOptions(flag_locked=False)).check
     assert check(quote(bid="100", ask="100"), None) is None

@@ -78,7 +78,7 @@ def series(
         start_date=day_of(0),
         end_date=day_of(rows - 1),
         provider="example",
-        received_at=BEGIN,
+        received_at=BEGIN + timedelta(days=rows),
         data_points=tuple(bars),
         timeliness=Timeliness.END_OF_DAY,
         adjustment=PriceAdjustment.SPLITS,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict, deque
+from collections.abc import Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -54,7 +55,9 @@ class Jump(Struct, frozen=True):
 class _Track:
     """One symbol."""
 
-    __slots__ = ("count", "high", "jump", "last", "level", "low", "newest", "waiting", "window")
+    __slots__ = (
+        *("count", "high", "home", "jump", "last", "level", "low", "newest", "waiting", "window"),
+    )
 
     def __init__(self, window: int) -> None:
         self.window: deque[float] = deque(maxlen=window)
@@ -66,6 +69,8 @@ class _Track:
         self.last: Quote | None = None
         self.newest: datetime | None = None
         self.jump: Jump | None = None
+        # The prices in the unit of before, to which such a fault returns.
+        self.home: list[float] = []
 
 
 class LevelBook:
@@ -96,7 +101,7 @@ class LevelBook:
             return track.jump
         else:
             self._tracks.move_to_end(quote.symbol)
-        track.last = quote
+        before, track.last = track.last or previous, quote
         price = float(quote.current_price)
         if track.low <= price <= track.high:
             # Most quotes end here.
@@ -108,7 +113,12 @@ class LevelBook:
             if not track.count % _EVERY or track.count < _ENOUGH:
                 self._measure(track)
             return None
-        track.jump = self._judge(track, quote, price)
+        if abs(price - track.level) <= 2 * _tick_of(quote, before):
+            # To the lowest prices a tick is a large part.
+            track.window.append(price)
+            track.jump = None
+        else:
+            track.jump = self._judge(track, quote, price)
         return track.jump
 
     def _begin(self, quote: Quote, previous: Quote | None) -> _Track:
@@ -139,6 +149,9 @@ class LevelBook:
             return None
         if track.level <= 0:
             return None
+        if track.home and self._is_home(track, price):
+            self._move(track, [*track.home, price])
+            return None
         jump = Jump(price / track.level, track.low, track.high, track.level)
         if track.newest is not None and quote.timestamp <= track.newest and track.waiting:
             # The same news again confirms nothing.
@@ -152,9 +165,30 @@ class LevelBook:
         options = self._options
         if len(waiting) < (options.unit_confirmations if jump.is_unit else options.confirmations):
             return jump
-        track.window.clear()
-        track.window.extend(waiting)
-        track.count = len(waiting)
-        waiting.clear()
-        self._measure(track)
+        home = list(track.window) if jump.is_unit else []
+        self._move(track, waiting)
+        track.home = home
         return None
+
+    def _is_home(self, track: _Track, price: float) -> bool:
+        level = sorted(track.home)[len(track.home) // 2]
+        return 1 / (1 + self._early) <= price / level <= 1 + self._early
+
+    def _move(self, track: _Track, prices: Sequence[float]) -> None:
+        """Let ``prices`` be the level from now on."""
+        track.window.clear()
+        track.window.extend(prices)
+        track.count = len(track.window)
+        track.waiting.clear()
+        track.home = []
+        self._measure(track)
+
+
+def _tick_of(quote: Quote, before: Quote | None) -> float:
+    """Return the least step between two prices as they are written, such as 0.01."""
+    places = [quote.current_price.as_tuple().exponent]
+    if before is not None:
+        places.append(before.current_price.as_tuple().exponent)
+    finest = min((place for place in places if isinstance(place, int)), default=0)
+    # A price in whole units says nothing about ticks.
+    return float(10**finest) if finest < 0 else 0.0

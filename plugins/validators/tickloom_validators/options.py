@@ -125,12 +125,17 @@ class BreakOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """False = not checked."""
     least_percent: Annotated[float, Meta(gt=0)] = 28.0
     """A step of less than this is no break, however quiet the series is."""
+    spike_percent: Percent = 5.0
+    """The same for up to three bars that leave the level and come back."""
+    wick_percent: Percent = 20.0
+    """The same for a high or a low that no other price of its bar is near to."""
     lonely_factor: Annotated[float, Meta(gt=1)] = 4.0
     """A break that nothing explains and that does not return is told from this factor on."""
     split_rows: Count = 15
     """How many bars away from a split the break may lie that it should have removed."""
     block_rows: Count = 20
-    """The most bars that a block at another level may have."""
+    """The most bars that a block at another level may have; three times as many where it ends
+    with the very step that it began with."""
 
 
 class DividendOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

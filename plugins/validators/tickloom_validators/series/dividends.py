@@ -129,7 +129,7 @@ class DividendValidator:
             if not row:
                 continue
             share = paid / float(table.bars[row - 1].close_price)
-            if share < max(self._large, 4 * table.noise) or share >= 1 or not _traded(table, row):
+            if share < max(self._large, 4 * table.noise) or share >= 1 or not table.is_traded(row):
                 continue
             drop = _drop(table, row)
             if table.is_coarse and row + 1 < len(table.bars):
@@ -229,10 +229,6 @@ def _drop(table: Table, row: int) -> float:
     bar = table.bars[row]
     lowest = float(min(bar.low_price, bar.open_price, bar.close_price))
     return 1 - lowest / float(table.bars[row - 1].close_price)
-
-
-def _traded(table: Table, row: int) -> bool:
-    return bool(table.bars[row].volume) or not any(bar.volume for bar in table.bars)
 
 
 def _finding(

@@ -17,17 +17,14 @@ from tickloom.model import HistoricalData, major_of
 from tickloom.roles import Finding
 from tickloom_validators.jump import split_of
 from tickloom_validators.options import BreakOptions
+from tickloom_validators.series.spikes import is_unconfirmed, is_unit, spikes, wicks
 from tickloom_validators.series.table import Table, noise_of
 
-_LOW, _HIGH = math.log(70), math.log(140)
 _HARD = 8.0
+# So many times the most bars of a block, where it ends with the step that it began with.
+_LONG = 3
 # A split's ratio below this is not told from a day's move.
 _LEAST_SPLIT = math.log(1.1)
-
-
-def is_unit(step: float) -> bool:
-    """True where a step is about a factor of 100, up or down."""
-    return _LOW <= abs(step) <= _HIGH
 
 
 class LevelValidator:
@@ -38,6 +35,8 @@ class LevelValidator:
     def __init__(self, options: BreakOptions) -> None:
         self._least = math.log1p(options.least_percent / 100)
         self._lonely = math.log(options.lonely_factor)
+        self._spike = math.log1p(options.spike_percent / 100)
+        self._wick = math.log1p(options.wick_percent / 100)
         self._near = options.split_rows
         self._block = options.block_rows
 
@@ -49,7 +48,7 @@ class LevelValidator:
             known = self._unapplied(table, found)
             self._units(table, found, known)
             self._outliers(table, found, known)
-            _parts(table, found, self._least)
+            self._spikes(table, found, known)
         return [found[row] for row in sorted(found)]
 
     def _unapplied(self, table: Table, found: dict[int, Finding]) -> set[int]:
@@ -109,15 +108,28 @@ class LevelValidator:
                 _tell_break(table, found, row, row, "bar-possible-split")
             elif size > self._lonely:
                 _tell_break(table, found, row, row, "bar-break")
+            elif is_unconfirmed(table, row, self._least):
+                _tell_break(table, found, row, row, "bar-unconfirmed")
             place += 1
 
+    def _spikes(self, table: Table, found: dict[int, Finding], known: set[int]) -> None:
+        """Tell bars that leave the level and come back, and prices that stick out of a bar."""
+        for row, end in spikes(table, self._spike):
+            if not known.isdisjoint((row, end)):
+                continue
+            for inside in range(row, end):
+                _tell_break(table, found, inside, row, "bar-spike")
+        reach = max(_HARD * table.noise, 2 * self._least)
+        for row, finding in wicks(table, reach, self._wick):
+            found.setdefault(row, finding)
+
     def _returns(self, table: Table, row: int, end: int) -> bool:
-        there, back = table.steps[row], table.steps[end]
-        return (
-            end - row <= self._block
-            and there * back < 0
-            and abs(there + back) < max(0.3 * abs(there), 3 * table.noise)
-        )
+        left = abs(table.steps[row] + table.steps[end])
+        if table.steps[row] * table.steps[end] >= 0 or end - row > _LONG * self._block:
+            return False
+        # By accident a long block ends with the very step that it began with only rarely.
+        near = 3 * table.noise
+        return left < near or (end - row <= self._block and left < 0.3 * abs(table.steps[row]))
 
 
 def _is_split(step: float, size: float, noise: float) -> bool:
@@ -167,24 +179,10 @@ def _tell_break(table: Table, found: dict[int, Finding], row: int, begin: int, c
     reason = f"the close {close} stands against {before} before"
     if code == "bar-possible-split":
         reason += ", and no split is known"
+    elif code == "bar-unconfirmed":
+        reason += ", and no later bar confirms it"
     values = {"close": close, "before": before}
     found.setdefault(row, _finding(table, row, code, reason, values))
-
-
-def _parts(table: Table, found: dict[int, Finding], least: float) -> None:
-    """Tell bars of which one price is far from the others."""
-    limit = max(_HARD * table.noise, 2 * least)
-    for row, bar in enumerate(table.bars):
-        prices = sorted((bar.open_price, bar.high_price, bar.low_price, bar.close_price))
-        if prices[3] < prices[0] * Decimal(str(round(1 + least, 3))):
-            continue
-        spread = math.log(prices[3] / prices[0])
-        if spread <= limit:
-            continue
-        code = "bar-unit" if is_unit(spread) else "bar-spike"
-        reason = f"its prices reach from {prices[0]} to {prices[3]}"
-        values = {"lowest": prices[0], "highest": prices[3]}
-        found.setdefault(row, _finding(table, row, code, reason, values))
 
 
 def _finding(table: Table, row: int, code: str, reason: str, values: dict[str, Decimal]) -> Finding:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from decimal import Decimal
 
-from tickloom.model import Bar, HistoricalData, Quality
+from tickloom.model import Bar, HistoricalData, Interval, Quality, day_of
 from tickloom.roles import Finding
 from tickloom_validators.options import ShapeOptions
 from tickloom_validators.series.table import LEAST, MOST, Table, is_sound
+
+_DAY = timedelta(days=1)
+# Clocks differ.
+_AHEAD = timedelta(minutes=5)
 
 
 class ShapeValidator:
@@ -26,8 +31,15 @@ class ShapeValidator:
         """Return what is wrong with each bar."""
         found = []
         before: Bar | None = None
+        is_daily = history.interval is Interval.DAY
+        latest = history.received_at + (_DAY if history.interval.duration >= _DAY else _AHEAD)
         for bar in history.data_points:
             complaint = _order(bar, before) or self._prices(bar)
+            if complaint is None and is_daily:
+                complaint = _same_day(history.symbol, bar, before)
+            if complaint is None and bar.timestamp > latest:
+                reason = f"it begins at {bar.timestamp.isoformat()}, which is still to come"
+                complaint = _finding(bar, "bar-future", reason, {})
             if complaint is not None:
                 found.append(complaint)
             before = bar
@@ -91,6 +103,15 @@ def _order(bar: Bar, before: Bar | None) -> Finding | None:
         return _finding(bar, "bar-duplicate", "a bar of this time is there already", {})
     reason = f"it stands behind the bar of {before.timestamp.isoformat()}"
     return _finding(bar, "bar-order", reason, {})
+
+
+def _same_day(symbol: str, bar: Bar, before: Bar | None) -> Finding | None:
+    if before is None or bar.timestamp - before.timestamp >= _DAY:
+        return None
+    day = day_of(symbol, bar.timestamp)
+    if day != day_of(symbol, before.timestamp):
+        return None
+    return _finding(bar, "bar-duplicate", f"a bar of {day} is there already", {})
 
 
 def _finding(

@@ -125,6 +125,14 @@ class Table:
         traded = sum(1 for bar in self.bars if bar.volume)
         return traded >= 0.8 * len(self.bars) > 0
 
+    def is_traded(self, row: int) -> bool:
+        """True where a bar was traded, or nobody says of any bar whether it was."""
+        return bool(self.bars[row].volume) or not self._says_volume
+
+    @cached_property
+    def _says_volume(self) -> bool:
+        return any(bar.volume for bar in self.bars)
+
     def _row_of(self, day: date) -> int | None:
         if not self.days or day < self.days[0]:
             return None
