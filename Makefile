@@ -24,8 +24,9 @@ $(STAMP): requirements.lock $(addsuffix /pyproject.toml,$(PROJECTS))
 run: $(STAMP)
 	$(BIN)/tickloom serve --config $(CONFIG)
 
+# ARGS='-n 0' runs them in one process, as a debugger needs it.
 test: $(STAMP) javascript
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check $(CODE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,9 +18,12 @@ def test_parsing(tickloom_speed):
 def run(folder: Path, *options: str) -> str:
     (folder / "test_it.py").write_text(MEASURES, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-p", "no:asyncio", "-p", "no:cacheprovider"]
+    # A worker's environment would switch its benchmarks off.
+    environment = {name: value for name, value in os.environ.items() if "PYTEST_XDIST" not in name}
     done = subprocess.run(
-        [*command, *options], cwd=folder, capture_output=True, text=True, timeout=60, check=False
-    )
+        [*command, *options],
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -76,13 +76,12 @@ async def run(folder: Path, *words: str) -> Any:
 
 
 async def test_the_commands_give_what_yahoo_said(folder: Path) -> None:
-    quote, history, pence, company, matches = await asyncio.gather(
-        run(folder, "quote", "AAPL"),
-        run(folder, "history", "AAPL", "--from", "2022-02-22", "--to", "2022-02-23"),
-        run(folder, "history", "OCDO.L", "--from", "2020-01-01", "--to", "2020-01-31"),
-        run(folder, "company", "AAPL"),
-        run(folder, "search", "AAPL"),
-    )
+    # One after the other: each loads pandas, and a busy machine takes seconds for several.
+    quote = await run(folder, "quote", "AAPL")
+    history = await run(folder, "history", "AAPL", "--from", "2022-02-22", "--to", "2022-02-23")
+    pence = await run(folder, "history", "OCDO.L", "--from", "2020-01-01", "--to", "2020-01-31")
+    company = await run(folder, "company", "AAPL")
+    matches = await run(folder, "search", "AAPL")
 
     [price] = quote if isinstance(quote, list) else quote["quotes"]
     assert price["current_price"] == Decimal("244.6")
