@@ -95,19 +95,17 @@ class Answers:
         if not missing:
             return found
         before = {symbol: self._cache.quotes.latest(symbol) for symbol in missing}
-        for symbol, answer in (await self._reader.quotes(missing)).items():
-            if isinstance(answer, TickloomError):
-                found[symbol] = answer
-                continue
-            newest = self._cache.quotes.latest(symbol)
-            if newest is not None and newest is not before[symbol]:
+
+        def take(answer: Quote) -> Quote | TickloomError:
+            newest = self._cache.quotes.latest(answer.symbol)
+            if newest is not None and newest is not before[answer.symbol]:
                 # A tick came while we asked; what we asked for is older.
-                found[symbol] = newest
-                continue
-            found[symbol] = self._pipeline.accept(answer) or BadRecord(
-                f"the quote of {symbol} by {answer.provider} was quarantined as implausible"
+                return newest
+            return self._pipeline.accept(answer) or BadRecord(
+                f"the quote of {answer.symbol} by {answer.provider} was quarantined as implausible"
             )
-        return found
+
+        return found | await self._reader.quotes(missing, take=take)
 
     async def history(self, request: HistoryRequest) -> HistoricalData:
         """Return the bars that ``request`` asks for.

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from scripted import EVERYTHING, NOON, ScriptedProvider, make_quote
 from tickloom.clock import FakeClock, SystemClock
 from tickloom.errors import (
+    BadRecord,
     CredentialsError,
     InvalidDates,
     NoData,
@@ -80,6 +81,45 @@ async def test_a_partial_batch_is_completed_by_the_next_provider() -> None:
     assert quotes["AAPL"].fallback_from is None
     assert quotes["MSFT"].fallback_from == "first"
     assert second.calls == [("MSFT",)]
+
+
+async def test_where_a_quote_is_kept_back_the_next_provider_is_asked() -> None:
+    first, second = ScriptedProvider("first"), ScriptedProvider("second")
+
+    def take(quote: Quote) -> Quote | TickloomError:
+        if quote.provider == "first" and quote.symbol == "AAPL":
+            return BadRecord("that is no price")
+        return quote
+
+    found = await make_reader(first, second).quotes(["AAPL", "MSFT"], take=take)
+
+    served = {symbol: quote.provider for symbol, quote in found.items() if isinstance(quote, Quote)}
+    assert served == {"AAPL": "second", "MSFT": "first"}
+    assert found["AAPL"].fallback_from == "first"  # type: ignore[union-attr]
+    assert "no price" in str(found["AAPL"].fallback_reason)  # type: ignore[union-attr]
+    assert second.calls == [("AAPL",)]
+
+
+async def test_a_quote_that_every_provider_gives_in_vain_ends_with_why() -> None:
+    found = await make_reader(ScriptedProvider("first"), ScriptedProvider("second")).quotes(
+        ["AAPL"], take=lambda quote: BadRecord(f"not from {quote.provider}")
+    )
+    assert "not from second" in str(found["AAPL"])
+
+
+async def test_questions_that_are_not_sent_are_not_counted_as_asked() -> None:
+    first, second = ScriptedProvider("first"), ScriptedProvider("second")
+    first.failure = ProviderUnavailable("first is on holiday")
+    asked: list[str] = []
+    router = Router([make_source(first), make_source(second)], SETTINGS)
+    reader = Reader(router, lambda provider, _symbol, **_answered: asked.append(provider))
+
+    for _ in range(50):
+        await reader.quotes(["AAPL"])
+
+    assert router.sources["first"].breaker.state == "open"
+    assert asked.count("second") == 50
+    assert asked.count("first") < 10
 
 
 async def test_an_unknown_symbol_by_the_fallback_does_not_hide_that_the_primary_is_down() -> None:

@@ -26,6 +26,10 @@ class Asked(Protocol):
         ...
 
 
+Take = Callable[[Quote], Quote | TickloomError]
+"""Takes a quote in: returns it as served, or why it is not; then the next provider is asked."""
+
+
 class Reader:
     """Quotes, history and companies with failover in the configured order.
 
@@ -42,7 +46,10 @@ class Reader:
         self._asked = asked
 
     async def quotes(
-        self, symbols: Sequence[str], patience_s: float | None = None
+        self,
+        symbols: Sequence[str],
+        patience_s: float | None = None,
+        take: Take | None = None,
     ) -> dict[str, Quote | TickloomError]:
         """Return a quote or an error for every one of ``symbols``.
 
@@ -53,6 +60,8 @@ class Reader:
             symbols: Canonical.
             patience_s: Longest wait for a place in the first provider's budget; ``None`` = the
                 time limit of an answer.
+            take: Asked about each quote, as one of its provider may be kept back; by default all
+                are served as they are.
         """
         found: dict[str, Quote | TickloomError] = {}
         plans: dict[str, list[Source]] = {}
@@ -64,6 +73,10 @@ class Reader:
         step = 0
         while plans:
             await self._ask_round(plans, step, found, patience_s if step == 0 else None)
+            for symbol in plans:
+                quote = found[symbol]
+                if take is not None and isinstance(quote, Quote):
+                    found[symbol] = take(quote)
             step += 1
             plans = {
                 symbol: plan
@@ -83,6 +96,8 @@ class Reader:
         for symbol, plan in plans.items():
             rounds.setdefault(plan[step].name, []).append(symbol)
         sources = [self.router.sources[name] for name in rounds]
+        # One that is left in peace after a failure is not asked, and says nothing of itself.
+        resting = {source.name for source in sources if source.breaker.state == "open"}
         answers = await asyncio.gather(
             *(
                 source.quotes(wanted, patience_s)
@@ -91,7 +106,7 @@ class Reader:
         )
         for source, answer in zip(sources, answers, strict=True):
             for symbol, value in answer.items():
-                if self._asked is not None:
+                if self._asked is not None and source.name not in resting:
                     self._asked(source.name, symbol, answered=isinstance(value, Quote))
                 marked = _marked(value, plans[symbol], step, found.get(symbol))
                 found[symbol] = self.set_back(marked) if isinstance(marked, Quote) else marked
