@@ -3,8 +3,7 @@
 The folder has a slot for each process that uses it, ``0``, ``1`` ..., and a slot has segments,
 ``500000000000.log`` and so on, in the order of their numbers. What ``append`` returns as kept was
 forced to the disk. A crash may leave a torn record at the end of the last segment: it was never
-reported as kept and is cut off. What a segment holds before any damage is read, what comes after
-it is not.
+reported as kept and is cut off. Of a segment that is damaged elsewhere the whole records are read.
 
 A lock on the slot keeps other processes away; it ends with its process. Segments of processes that
 ended are taken over by the next one that opens the folder.
@@ -164,10 +163,11 @@ class Journal(Generic[R]):
             records: list[R] = []
             lost, position = 0, segment.done
             for payload, end in payloads(self._head, segment.done):
-                try:
-                    records.append(self._form.decode(payload))
-                except BadRecord:
+                record = self._read(payload)
+                if record is None:
                     lost += 1
+                else:
+                    records.append(record)
                 position = end
                 if len(records) + lost >= most:
                     break
@@ -206,6 +206,14 @@ class Journal(Generic[R]):
             self._lock_file = self._slot = self._head = self._peeked = None
             self._segments.clear()
             self.rows = self.bytes = 0
+
+    def _read(self, payload: bytes | None) -> R | None:
+        if payload is None:
+            return None
+        try:
+            return self._form.decode(payload)
+        except BadRecord:
+            return None
 
     def _write(self, pieces: list[bytes]) -> None:
         self._claimed()
@@ -300,10 +308,14 @@ class Journal(Generic[R]):
                 logger.warning("{} is no journal of this version and is left alone", path)
                 path.rename(path.with_suffix(".unknown"))
                 continue
-            ends = [end for _, end in payloads(data)]
+            found = [(payload is None, end) for payload, end in payloads(data)]
+            ends = [end for _, end in found]
             cut = len(data) - ends[-1] if ends else max(0, len(data) - len(MAGIC))
             if cut:
                 logger.warning("the last {} bytes of {} are torn or damaged", cut, path)
+            damaged = sum(is_damaged for is_damaged, _ in found)
+            if damaged:
+                logger.warning("{} is damaged at {} places, whose rows are lost", path, damaged)
             if not ends:
                 path.unlink()
                 continue

@@ -72,22 +72,36 @@ def _framed(payload: bytes) -> bytes:
     return _HEAD.pack(len(payload), _checksum(payload)) + payload
 
 
-def payloads(data: bytes, position: int = len(MAGIC)) -> Iterator[tuple[bytes, int]]:
+def payloads(data: bytes, position: int = len(MAGIC)) -> Iterator[tuple[bytes | None, int]]:
     """Yield the whole payloads of a segment from a position on, each with where it ends.
 
-    Ends at the end of the data or at the first damage, whatever the bytes are.
+    ``None`` stands for a damaged stretch before a payload, of one record or more. What comes behind
+    the last payload is a record that was never finished, or damage; it is not told.
     """
-    while position + _HEAD.size <= len(data):
-        length, checksum = _HEAD.unpack_from(data, position)
-        begin = position + _HEAD.size
-        # A length of zero is what a file that was only lengthened has.
-        if not 0 < length <= min(LONGEST, len(data) - begin):
-            return
-        payload = data[begin : begin + length]
-        if _checksum(payload) != checksum:
-            return
-        position = begin + length
+    while True:
+        begin = position
+        payload = _payload_at(data, begin)
+        while payload is None:
+            begin += 1
+            if begin + _HEAD.size > len(data):
+                return
+            payload = _payload_at(data, begin)
+        if begin > position:
+            yield None, begin
+        position = begin + _HEAD.size + len(payload)
         yield payload, position
+
+
+def _payload_at(data: bytes, position: int) -> bytes | None:
+    begin = position + _HEAD.size
+    if begin > len(data):
+        return None
+    length, checksum = _HEAD.unpack_from(data, position)
+    # A length of zero is what a file that was only lengthened has.
+    if not 0 < length <= min(LONGEST, len(data) - begin):
+        return None
+    payload = data[begin : begin + length]
+    return payload if _checksum(payload) == checksum else None
 
 
 def decode_record(payload: bytes) -> Record:
