@@ -27,7 +27,7 @@ from tickloom.errors import (
 )
 from tickloom.feeds import Reader, RequestBudget, Router, Source
 from tickloom.fetch import take_turn
-from tickloom.model import Bar, Interval, Quote, Timeliness
+from tickloom.model import Bar, HistoricalData, Interval, Quote, Timeliness
 from tickloom.roles import Budget, HistoryRequest
 from tickloom.settings import ProviderSettings
 
@@ -286,6 +286,23 @@ async def test_a_value_that_is_no_quote_of_the_symbol_is_the_plugins_error(wrong
     assert isinstance(answer, TickloomError)
     assert isinstance(answer, PluginError)
     assert "provider first" in str(answer)
+
+
+async def test_wrong_answers_for_one_symbol_leave_the_others_served() -> None:
+    provider = ScriptedProvider("first", **EVERYTHING)
+    reader = make_reader(provider)
+    right = await provider.get_history(DAY)
+    wrong = replace(right, data_points=(replace(BAR, close_price=Decimal("NaN")),))
+
+    async def answer(_: object) -> HistoricalData:
+        return wrong
+
+    provider.get_history = answer  # type: ignore[method-assign]
+    for _ in range(10):
+        with pytest.raises(PluginError, match="close_price"):
+            await reader.history(DAY)
+
+    assert isinstance((await reader.quotes(["MSFT"]))["MSFT"], Quote)
 
 
 async def test_times_of_other_zones_become_utc() -> None:

@@ -313,7 +313,11 @@ class Source:
         if isinstance(error, NotFound | RequestError | NotEntitled):
             self.succeeded()
             return error
-        self.breaker.failed(error)
+        if isinstance(error, PluginError):
+            # One wrong answer is no reason to leave all other symbols without any.
+            self.breaker.abandoned()
+        else:
+            self.breaker.failed(error)
         self.note_failure(error)
         return error
 
