@@ -86,6 +86,19 @@ async def test_what_was_put_comes_back_and_nothing_is_missing(store: HistoryStor
     assert [one async for piece in store.pieces(ask()) for one in piece] == list(found.bars)
 
 
+async def test_ranges_remember_whether_all_splits_and_dividends_were_told(
+    store: HistoryStore,
+) -> None:
+    await store.put(of(january(5, 9)), has_actions=True)
+    await store.put(of(january(10, 16)))
+
+    found = await store.ranges(ask(january(5, 16)))
+    assert [(range_.days, range_.has_actions) for range_ in found] == [
+        (january(5, 9), True),
+        (january(10, 16), False),
+    ]
+
+
 async def test_only_the_days_between_are_missing(store: HistoryStore) -> None:
     await store.put(of(january(5, 9)), of(january(19, 23)))
 

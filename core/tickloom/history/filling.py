@@ -12,11 +12,11 @@ from tickloom.calendars import Calendars
 from tickloom.clock import Clock
 from tickloom.errors import NoData, RequestError, StoreUnavailable
 from tickloom.history.answer import HistoryAnswer, open_answer, rest_of
-from tickloom.history.computing import Computed, Computing, TellsActions
+from tickloom.history.computing import Computed, Computing
 from tickloom.history.formats import Style, encode
 from tickloom.history.page import ALL, Page, read_token
-from tickloom.history.planning import head_of, wanted_days
-from tickloom.history.supply import Ask, Supply
+from tickloom.history.planning import Look, head_of, wanted_days
+from tickloom.history.supply import NOBODY, Ask, Supply, TellsActions
 from tickloom.model import HistoricalData, PriceAdjustment
 from tickloom.roles import HistoryRequest
 from tickloom.store.days import Days
@@ -34,8 +34,9 @@ class Histories:
         ask: Asks the providers.
         clock: For the pause, and for the venue's day.
         calendars: Tell which days have a session; ``None`` = those that are known.
-        tells_actions: Whether a provider's unadjusted daily bars come with all splits and
-            dividends of their days; by default nobody's do, and nothing is adjusted here.
+        tells_actions: Whether the unadjusted daily bars of a provider that runs come with all
+            splits and dividends of their days, which is remembered with them; by default nobody's
+            do.
     """
 
     def __init__(
@@ -47,8 +48,8 @@ class Histories:
         tells_actions: TellsActions = lambda _provider: False,
     ) -> None:
         self._store = store
-        self._supply = Supply(store, ask, clock, calendars or Calendars())
-        self._computing = Computing(self._supply, tells_actions, clock)
+        self._supply = Supply(store, ask, clock, calendars or Calendars(), tells_actions)
+        self._computing = Computing(self._supply, clock)
         self._counts = {
             "from_store": 0,
             "in_part": 0,
@@ -151,10 +152,24 @@ class Histories:
                 made = await self._computing.adjusted(request, days, rest)
             made = made or await self._computing.rolled(request, days, rest)
         if made is None:
-            gathered = await supply.gather(direct, rest) or await supply.whole(direct)
-            made = Computed(recipe=gathered.look.recipe(), gathered=gathered)
+            made = await self._given(direct, days, rest)
         self._count(made)
         return made
+
+    async def _given(self, direct: Look, days: Days, rest: Days | None) -> Computed:
+        supply = self._supply
+        try:
+            gathered = await supply.gather(direct, rest) or await supply.whole(direct)
+        except (*NOBODY, NoData) as error:
+            request = direct.request
+            if request.adjustment is PriceAdjustment.NONE:
+                raise
+            # Who gave the unadjusted bars may run no more, and others may not adjust.
+            made = await self._computing.adjusted(request, days, rest, nobody=str(error))
+            if made is None:
+                raise
+            return made
+        return Computed(recipe=gathered.look.recipe(), gathered=gathered)
 
     def _count(self, made: Computed) -> None:
         answers, stretches = len(made.gathered.answers), len(made.recipe.stretches)

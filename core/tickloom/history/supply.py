@@ -49,7 +49,10 @@ from tickloom.store.keeping import is_kept
 
 Ask = Callable[[HistoryRequest], Awaitable[HistoricalData]]
 
-_NOBODY = (Unavailable, UnknownSymbol, NotSupported)
+TellsActions = Callable[[str], bool]
+"""Whether a provider that runs gives unadjusted days with all of their splits and dividends."""
+
+NOBODY = (Unavailable, UnknownSymbol, NotSupported)
 """Nobody who could know was there to be asked; no word on whether there are bars."""
 
 _PAUSE_S = 15.0
@@ -89,13 +92,22 @@ class Supply:
         ask: Asks the providers.
         clock: For the pause, and for the venue's day.
         calendars: Tell which days have a session.
+        tells_actions: See above.
     """
 
-    def __init__(self, store: HistoryStore, ask: Ask, clock: Clock, calendars: Calendars) -> None:
+    def __init__(
+        self,
+        store: HistoryStore,
+        ask: Ask,
+        clock: Clock,
+        calendars: Calendars,
+        tells_actions: TellsActions,
+    ) -> None:
         self.store = store
         self._ask = ask
         self._clock = clock
         self._calendars = calendars
+        self.tells_actions = tells_actions
         self._again_s = 0.0
         self._warned_s = -_WARNING_INTERVAL_S
         self.failures = 0
@@ -160,7 +172,7 @@ class Supply:
                 empty = await self._remember_empty(look, gap, today)
                 stretches += [] if empty is None else [empty]
                 continue
-            except _NOBODY as error:
+            except NOBODY as error:
                 if not look.is_settled(today):
                     raise
                 # Months that are stored are not withheld for the newest days.
@@ -205,7 +217,10 @@ class Supply:
         )
         if self._is_used(request.interval):
             try:
-                await self.store.keep([BarBatch(history=empty, complete=(days,))])
+                batch = BarBatch(
+                    history=empty, complete=(days,), has_actions=self._has_actions(empty)
+                )
+                await self.store.keep([batch])
             except TickloomError as error:
                 self.pause(error)
         return given_stretch(empty, days)
@@ -239,7 +254,7 @@ class Supply:
         answer = await self._ask(part)
         if self._is_used(request.interval):
             try:
-                await self.store.put(answer)
+                await self.store.put(answer, has_actions=self._has_actions(answer))
             except TickloomError as error:
                 self.pause(error)
         if len(answer.data_points) > _INLINE_BARS:
@@ -256,6 +271,17 @@ class Supply:
                     found=verbatim(f"{dropped} bars of other days"),
                 )
         return clipped
+
+    def _has_actions(self, answer: HistoricalData) -> bool:
+        is_raw = answer.adjustment == PriceAdjustment.NONE and answer.interval == Interval.DAY
+        return is_raw and self.tells_actions(answer.provider)
+
+    def has_actions(self, stretch: Stretch) -> bool:
+        """True where all splits and dividends of unadjusted days are known.
+
+        Of days that were stored before anybody took note of it the provider's plugin says so.
+        """
+        return stretch.has_actions or self.tells_actions(stretch.provider)
 
     async def events(
         self, look: Look, days: Days

@@ -173,17 +173,21 @@ class HistoryStore:
             self._is_open = False
             raise
 
-    async def put(self, *answers: HistoricalData) -> Kept:
+    async def put(self, *answers: HistoricalData, has_actions: bool = False) -> Kept:
         """Store answers; what the database refuses is counted and told, the rest is stored.
 
         Today's bars, and those of a week or month that still runs, are not stored: they change.
+
+        Args:
+            answers: As providers gave them.
+            has_actions: They come with all splits and dividends of their days.
 
         Raises:
             StoreUnavailable: The database is away; nothing that counts as complete is lost.
         """
         sifted = [sift(answer, self._today(answer.symbol), self._is_session) for answer in answers]
         kept = replace(
-            await self.keep([one.batch for one in sifted]),
+            await self.keep([replace(one.batch, has_actions=has_actions) for one in sifted]),
             unfinished=sum(one.unfinished for one in sifted),
             outside=sum(one.outside for one in sifted),
         )

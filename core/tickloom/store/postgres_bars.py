@@ -182,6 +182,7 @@ def _range(row: asyncpg.Record) -> StoredRange:
         currency=row["currency"],
         exchange=row["exchange"],
         is_rewritten=row["is_rewritten"],
+        has_actions=row["has_actions"],
     )
 
 

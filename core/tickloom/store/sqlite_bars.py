@@ -69,7 +69,7 @@ _INSERT_RANGE = _insert("history_ranges", RANGE_COLUMNS)
 _OF_SERIES = "symbol = ? AND interval = ? AND adjustment = ?"
 _RANGES = (
     "SELECT first_day, last_day, provider, received_at, timeliness, currency, exchange, "  # noqa: S608 - own names
-    f"is_rewritten FROM history_ranges WHERE {_OF_SERIES} ORDER BY provider, first_day"
+    f"is_rewritten, has_actions FROM history_ranges WHERE {_OF_SERIES} ORDER BY provider, first_day"
 )
 _READ = (
     f"SELECT provider, timestamp, {', '.join((*PRICES, 'volume', 'trade_count'))} FROM bars "  # noqa: S608 - own names
@@ -149,6 +149,7 @@ def read_ranges(
             currency=currency,
             exchange=exchange,
             is_rewritten=bool(is_rewritten),
+            has_actions=bool(has_actions),
         )
         for (
             first,
@@ -159,6 +160,7 @@ def read_ranges(
             currency,
             exchange,
             is_rewritten,
+            has_actions,
         ) in connection.execute(_RANGES, key)
     ]
 
