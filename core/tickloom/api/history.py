@@ -36,6 +36,13 @@ _Interval = Annotated[str, QueryParameter(description=_INTERVALS)]
 _Adjusted = Annotated[
     str, QueryParameter(description="What prices account for: none, splits or all.")
 ]
+_Provider = Annotated[
+    str | None,
+    QueryParameter(
+        description="Whose bars: the name of a provider, or live for those that were built from "
+        "the stream, which may have gaps; absent = of whoever has them."
+    ),
+]
 _Format = Annotated[str | None, QueryParameter(name="format", description=_FORMATS)]
 _Limit = Annotated[
     int | None, QueryParameter(description=f"Most bars, 1 to {_MOST_BARS}; absent = all.")
@@ -75,6 +82,7 @@ def history_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
         end_date: _LastDay = None,
         interval: _Interval = "1d",
         adjusted: _Adjusted = "none",
+        provider: _Provider = None,
         format_: _Format = None,
         limit: _Limit = None,
         order: _Order = "asc",
@@ -88,7 +96,9 @@ def history_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
         end = parse_date(end_date, "end_date") if end_date else manager.clock.now().date()
 
         async def begin() -> tuple[HistoryAnswer, Download]:
-            answer = await manager.open_history(symbol, start, end, interval, adjusted, wanted)
+            answer = await manager.open_history(
+                symbol, start, end, interval, adjusted, wanted, provider=provider
+            )
             download = Download(manager.histories.encode(answer, style), request.url.path)
             await (download.begin() if limit is None else download.read_all())
             return answer, download

@@ -14,11 +14,13 @@ from tickloom.errors import NoData, RequestError, StoreUnavailable
 from tickloom.history.answer import HistoryAnswer, open_answer, rest_of
 from tickloom.history.computing import Computed, Computing
 from tickloom.history.formats import Style, encode
+from tickloom.history.live import live_bars
 from tickloom.history.page import ALL, Page, read_token
 from tickloom.history.planning import Look, head_of, wanted_days
 from tickloom.history.supply import NOBODY, Ask, Supply, TellsActions
 from tickloom.model import HistoricalData, PriceAdjustment
 from tickloom.roles import HistoryRequest
+from tickloom.store import LIVE
 from tickloom.store.days import Days
 from tickloom.store.history import HistoryStore
 
@@ -87,6 +89,7 @@ class Histories:
         except StoreUnavailable:
             # It is left alone from now on, so that providers answer.
             made = await self._made(request, days, rest)
+        self._count(made)
         today = self._supply.today(request.symbol)
         head = head_of(request, made.recipe, made.gathered.splits, made.gathered.dividends, today)
         head = replace(head, incomplete_reason=made.gathered.incomplete)
@@ -145,15 +148,16 @@ class Histories:
 
     async def _made(self, request: HistoryRequest, days: Days, rest: Days | None) -> Computed:
         supply = self._supply
+        if request.provider == LIVE:
+            return await live_bars(supply, request, days)
         direct = await supply.look(request, days)
-        made = None
+        made: Computed | None = None
         if not direct.is_settled(supply.today(request.symbol)):
             if request.adjustment is not PriceAdjustment.NONE:
                 made = await self._computing.adjusted(request, days, rest)
             made = made or await self._computing.rolled(request, days, rest)
         if made is None:
             made = await self._given(direct, days, rest)
-        self._count(made)
         return made
 
     async def _given(self, direct: Look, days: Days, rest: Days | None) -> Computed:

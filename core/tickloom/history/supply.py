@@ -19,6 +19,7 @@ from tickloom.errors import (
     StoreUnavailable,
     TickloomError,
     Unavailable,
+    UnknownProvider,
     UnknownSymbol,
     verbatim,
 )
@@ -42,7 +43,7 @@ from tickloom.model import (
     day_of,
 )
 from tickloom.roles import HistoryRequest
-from tickloom.store.bars import BarBatch, BarQuery
+from tickloom.store.bars import BarBatch, BarQuery, BarSpan
 from tickloom.store.days import Days, overlap
 from tickloom.store.history import HistoryStore
 from tickloom.store.keeping import is_kept
@@ -52,7 +53,7 @@ Ask = Callable[[HistoryRequest], Awaitable[HistoricalData]]
 TellsActions = Callable[[str], bool]
 """Whether a provider that runs gives unadjusted days with all of their splits and dividends."""
 
-NOBODY = (Unavailable, UnknownSymbol, NotSupported)
+NOBODY = (Unavailable, UnknownSymbol, UnknownProvider, NotSupported)
 """Nobody who could know was there to be asked; no word on whether there are bars."""
 
 _PAUSE_S = 15.0
@@ -317,8 +318,28 @@ class Supply:
         async for piece in self.store.read(query):
             yield piece
 
+    async def spans(self, query: BarQuery) -> list[BarSpan]:
+        """Return what is stored of a series, complete or not, by currency.
+
+        Raises:
+            NotSupported: There is no database.
+            StoreUnavailable: It is away, and nobody else has them.
+        """
+        if not self.store.keeps:
+            raise NotSupported("nothing is stored: there is no database", fix="Set database.url.")
+        left_s = self._again_s - self._clock.monotonic()
+        if left_s > 0:
+            raise StoreUnavailable("the database failed a moment ago", retry_after_s=left_s)
+        try:
+            return await self.store.spans(query)
+        except TickloomError as error:
+            self.pause(error)
+            raise StoreUnavailable(str(error)) from error
+
     def pause(self, error: TickloomError) -> None:
-        """Leave the database alone for a while."""
+        """Leave the database alone for a while; what fails meanwhile does not make that longer."""
+        if self._clock.monotonic() < self._again_s:
+            return
         self.failures += 1
         self._again_s = self._clock.monotonic() + _PAUSE_S
         logger.warning("history is neither read from the database nor stored now: {}", error)

@@ -13,6 +13,7 @@ from tickloom.store.history import HistoryStore, Kept, StoredHistory
 from tickloom.store.job_log import JobLog, open_job_log
 from tickloom.store.journal import Journal
 from tickloom.store.journals import open_bar_journal, open_journal
+from tickloom.store.livebars import PROVIDER as LIVE
 from tickloom.store.livebars import BarKeeper
 from tickloom.store.postgres import PostgresBackend
 from tickloom.store.quality import QualityStore
@@ -23,6 +24,7 @@ from tickloom.store.sqlite import SqliteBackend
 from tickloom.store.writer import QuoteWriter
 
 __all__ = [
+    "LIVE",
     "Backend",
     "BarBatch",
     "BarKeeper",

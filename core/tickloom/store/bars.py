@@ -103,6 +103,22 @@ class BarQuery(Struct, frozen=True, kw_only=True):
     provider: str | None = None
 
 
+class BarSpan(Struct, frozen=True, kw_only=True):
+    """Bars of one series in one currency.
+
+    Attributes:
+        first: Begin of the oldest one, aware UTC.
+        last: Begin of the newest one, aware UTC.
+        received_at: When the newest of them was received, aware UTC.
+        currency: Of the prices; ``None`` = not stated.
+    """
+
+    first: datetime
+    last: datetime
+    received_at: datetime
+    currency: str | None = None
+
+
 class StoredRange(Struct, frozen=True, kw_only=True):
     """Days of one series that a provider gave completely.
 

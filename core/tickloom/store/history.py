@@ -25,7 +25,7 @@ from tickloom.model import (
 )
 from tickloom.roles import HistoryRequest
 from tickloom.store.backend import Backend
-from tickloom.store.bars import BarBatch, BarQuery, SeriesKey, StoredRange
+from tickloom.store.bars import BarBatch, BarQuery, BarSpan, SeriesKey, StoredRange
 from tickloom.store.columns import TextForm, bars_to_text, behind
 from tickloom.store.days import Days, merge, trim, without
 from tickloom.store.keeping import (
@@ -252,9 +252,12 @@ class HistoryStore:
         stored = [
             old
             for old in stored
-            if with_stale
-            or not old.is_rewritten
-            or day_of(request.symbol, old.received_at) == today
+            if request.provider in {None, old.provider}
+            and (
+                with_stale
+                or not old.is_rewritten
+                or day_of(request.symbol, old.received_at) == today
+            )
         ]
         return share_out(_asked(request), stored)
 
@@ -290,6 +293,18 @@ class HistoryStore:
             backend = await self._open()
             async for piece in backend.read_bars(query, _PIECE_BARS):
                 yield [bar for _, bar in piece]
+        except StoreUnavailable:
+            self._is_open = False
+            raise
+
+    async def spans(self, query: BarQuery) -> list[BarSpan]:
+        """Return what there is of a series, complete or not, by currency.
+
+        Raises:
+            StoreUnavailable: The database is away.
+        """
+        try:
+            return await (await self._open()).read_spans(query)
         except StoreUnavailable:
             self._is_open = False
             raise

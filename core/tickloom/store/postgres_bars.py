@@ -23,6 +23,7 @@ from tickloom.store.bars import (
     TRADED,
     BarBatch,
     BarQuery,
+    BarSpan,
     ProviderBar,
     SeriesKey,
     StoredAction,
@@ -90,6 +91,11 @@ _READ = (
     "WHERE symbol = $1 AND interval = $2 AND adjustment = $3 AND timestamp >= $4 "
     "AND timestamp < $5 AND (timestamp, provider) > ($4, $6) "
     "AND ($7::text IS NULL OR provider = $7) ORDER BY timestamp, provider LIMIT $8"
+)
+_SPANS = (
+    "SELECT currency, min(timestamp), max(timestamp), max(received_at) FROM bars "
+    "WHERE symbol = $1 AND interval = $2 AND adjustment = $3 AND timestamp >= $4 "
+    "AND timestamp < $5 AND ($6::text IS NULL OR provider = $6) GROUP BY currency ORDER BY 2"
 )
 _ACTIONS = (
     "SELECT provider, kind, day, ratio, amount, currency, number FROM corporate_actions "
@@ -213,6 +219,20 @@ def _bar(row: Sequence[Any]) -> ProviderBar:
         trade_count=trades,
         vwap=vwap,
     )
+
+
+async def read_spans(connection: asyncpg.Connection, query: BarQuery) -> list[BarSpan]:
+    """Return what there is of a series, by currency."""
+    rows = await connection.fetch(
+        _SPANS,
+        *(query.symbol, query.interval.value, query.adjustment.value),
+        *(query.since, query.until, query.provider),
+        timeout=_ANSWER_LIMIT_S,
+    )
+    return [
+        BarSpan(currency=currency, first=first, last=last, received_at=received_at)
+        for currency, first, last, received_at in rows
+    ]
 
 
 async def read_actions(

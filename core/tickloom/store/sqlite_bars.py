@@ -22,6 +22,7 @@ from tickloom.store.bars import (
     TRADED,
     BarBatch,
     BarQuery,
+    BarSpan,
     ProviderBar,
     SeriesKey,
     StoredAction,
@@ -75,6 +76,11 @@ _READ = (
     f"SELECT provider, timestamp, {', '.join((*PRICES, 'volume', 'trade_count'))} FROM bars "  # noqa: S608 - own names
     f"WHERE {_OF_SERIES} AND timestamp >= ? AND timestamp < ? AND (timestamp, provider) > (?, ?) "
     "AND (? IS NULL OR provider = ?) ORDER BY timestamp, provider LIMIT ?"
+)
+_SPANS = (
+    "SELECT currency, min(timestamp), max(timestamp), max(received_at) FROM bars "  # noqa: S608 - own names
+    f"WHERE {_OF_SERIES} AND timestamp >= ? AND timestamp < ? "
+    "AND (? IS NULL OR provider = ?) GROUP BY currency ORDER BY 2"
 )
 _ACTIONS = (
     "SELECT provider, kind, day, ratio, amount, currency, number FROM corporate_actions "
@@ -191,6 +197,23 @@ def _bar(row: Sequence[Any]) -> ProviderBar:
         trade_count=trades,
         vwap=None if vwap is None else Decimal(vwap),
     )
+
+
+def read_spans(connection: sqlite3.Connection, query: BarQuery) -> list[BarSpan]:
+    """Return what there is of a series, by currency."""
+    values = (
+        *(query.symbol, query.interval.value, query.adjustment.value),
+        *(time_text(query.since), time_text(query.until), query.provider, query.provider),
+    )
+    return [
+        BarSpan(
+            currency=currency,
+            first=datetime.fromisoformat(first),
+            last=datetime.fromisoformat(last),
+            received_at=datetime.fromisoformat(received_at),
+        )
+        for currency, first, last, received_at in connection.execute(_SPANS, values)
+    ]
 
 
 def read_actions(connection: sqlite3.Connection, symbol: str, days: Days) -> list[StoredAction]:
