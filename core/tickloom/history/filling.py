@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
 
+from tickloom.cache import SingleFlight
 from tickloom.calendars import Calendars
 from tickloom.clock import Clock
 from tickloom.errors import NoData, RequestError, StoreUnavailable
@@ -52,6 +54,7 @@ class Histories:
         self._store = store
         self._supply = Supply(store, ask, clock, calendars or Calendars(), tells_actions)
         self._computing = Computing(self._supply, clock)
+        self._asking: SingleFlight[Computed] = SingleFlight()
         self._counts = {
             "from_store": 0,
             "in_part": 0,
@@ -84,11 +87,9 @@ class Histories:
                 fix="Weeks begin on Monday and months on their first day: ask for a longer range.",
             )
         rest = rest_of(days, request, page, after)
-        try:
-            made = await self._made(request, days, rest)
-        except StoreUnavailable:
-            # It is left alone from now on, so that providers answer.
-            made = await self._made(request, days, rest)
+        question = replace(request, start=days.first, end=days.last)
+        # Many who want the same at once cost a provider one request, and the store one look.
+        made = await self._asking.run((question, rest), partial(self._make, question, days, rest))
         self._count(made)
         today = self._supply.today(request.symbol)
         head = head_of(request, made.recipe, made.gathered.splits, made.gathered.dividends, today)
@@ -143,8 +144,16 @@ class Histories:
         return {**self._counts, **self._supply.stats()}
 
     async def aclose(self) -> None:
-        """Let go of the database; may be called twice."""
+        """Cancel the questions that still run and let go of the database; may be called twice."""
+        await self._asking.aclose()
         await self._store.aclose()
+
+    async def _make(self, request: HistoryRequest, days: Days, rest: Days | None) -> Computed:
+        try:
+            return await self._made(request, days, rest)
+        except StoreUnavailable:
+            # It is left alone from now on, so that providers answer.
+            return await self._made(request, days, rest)
 
     async def _made(self, request: HistoryRequest, days: Days, rest: Days | None) -> Computed:
         supply = self._supply
