@@ -15,7 +15,9 @@ _AHEAD = timedelta(hours=14)
 _EARLIEST = date(1800, 1, 1)
 _MAX_SEARCH_LENGTH = 64
 _MAX_MATCHES = 50
-_PROVIDER = re.compile(r"[a-z][a-z0-9_-]{0,49}")
+
+PROVIDER_PATTERN = "[a-z][a-z0-9_-]{0,49}"
+"""What the name of a provider looks like."""
 
 
 def check_symbols(symbols: Sequence[object], most: int) -> list[str]:
@@ -126,7 +128,7 @@ def _day(value: object) -> date:
 
 
 def _provider(name: object) -> str | None:
-    if name is None or (isinstance(name, str) and _PROVIDER.fullmatch(name)):
+    if name is None or (isinstance(name, str) and re.fullmatch(PROVIDER_PATTERN, name)):
         return name
     raise RequestError(
         "not a name of a provider", found=name, expected="a name such as yahoo, or live"
