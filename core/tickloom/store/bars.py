@@ -57,6 +57,16 @@ ProviderBar: TypeAlias = tuple[str, Bar]
 """The name of the provider that a bar is from, and the bar."""
 
 
+def tuple_of(columns: Sequence[str], table: str) -> str:
+    """Return columns of a table as SQL compares them with those of another."""
+    return "(" + ", ".join(f"{table}.{name}" for name in columns) + ")"
+
+
+def replaced(columns: Sequence[str]) -> str:
+    """Return the part of an upsert that sets columns of the old row to those of the new one."""
+    return ", ".join(f"{name} = excluded.{name}" for name in columns)
+
+
 class BarBatch(Struct, frozen=True, kw_only=True):
     """An answer of a provider, and which of its days are done with.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from datetime import date
 from typing import Any
@@ -18,7 +18,6 @@ from tickloom.model import (
     Bar,
     Dividend,
     HistoricalData,
-    Interval,
     PriceAdjustment,
     Split,
     day_of,
@@ -27,11 +26,10 @@ from tickloom.roles import HistoryRequest
 from tickloom.store.backend import Backend
 from tickloom.store.bars import BarBatch, BarQuery, BarSpan, SeriesKey, StoredRange
 from tickloom.store.columns import TextForm, bars_to_text, behind
-from tickloom.store.days import Days, merge, trim, without
+from tickloom.store.days import Days
 from tickloom.store.keeping import (
     IsSession,
     asked_days,
-    bounds,
     cut,
     halves,
     is_kept,
@@ -43,30 +41,6 @@ from tickloom.store.ranges import share_out
 _PIECE_BARS = 2_000
 _WRITE_BARS = 20_000
 _WARNING_INTERVAL_S = 10.0
-
-
-class StoredHistory(Struct, frozen=True, kw_only=True):
-    """What is stored of the days that were asked for.
-
-    Attributes:
-        symbol: Canonical.
-        interval: Length of each bar.
-        adjustment: What the prices account for.
-        bars: Oldest first, each from the provider that its day's range names.
-        ranges: Which days are there, in order, and who gave them.
-        missing: Which days are not; empty = all that was asked for is here.
-        splits: Of the stored days, by their providers, oldest first.
-        dividends: Of the stored days, by their providers, oldest first.
-    """
-
-    symbol: str
-    interval: Interval
-    adjustment: PriceAdjustment
-    bars: tuple[Bar, ...]
-    ranges: tuple[StoredRange, ...]
-    missing: tuple[Days, ...]
-    splits: tuple[Split, ...] = ()
-    dividends: tuple[Dividend, ...] = ()
 
 
 class Kept(Struct, frozen=True, kw_only=True):
@@ -111,45 +85,6 @@ class HistoryStore:
     def keeps(self) -> bool:
         """False where there is no database."""
         return self._backend.name != "none"
-
-    async def missing(self, request: HistoryRequest) -> list[Days]:
-        """Return the days that must be asked of a provider, in order; empty = all is stored.
-
-        Raises:
-            StoreUnavailable: The database is away.
-        """
-        return self._missing(request, await self.ranges(request))
-
-    async def get(self, request: HistoryRequest) -> StoredHistory:
-        """Return what is stored, all at once.
-
-        Raises:
-            StoreUnavailable: The database is away.
-        """
-        ranges = await self.ranges(request)
-        bars: list[Bar] = []
-        async for piece in self._pieces(request, ranges):
-            bars += piece
-        splits, dividends = await self.events(request, [(one.provider, one.days) for one in ranges])
-        return StoredHistory(
-            symbol=request.symbol,
-            interval=request.interval,
-            adjustment=request.adjustment,
-            bars=tuple(bars),
-            ranges=tuple(ranges),
-            missing=tuple(self._missing(request, ranges)),
-            splits=splits,
-            dividends=dividends,
-        )
-
-    async def pieces(self, request: HistoryRequest) -> AsyncIterator[list[Bar]]:
-        """Yield the stored bars oldest first, at most 2,000 at a time.
-
-        Raises:
-            StoreUnavailable: The database is away.
-        """
-        async for piece in self._pieces(request, await self.ranges(request)):
-            yield piece
 
     async def read_text(self, query: BarQuery, form: TextForm) -> AsyncGenerator[bytes, None]:
         """Yield the bars of one provider as text, oldest first, in pieces of some thousand.
@@ -261,28 +196,6 @@ class HistoryStore:
         ]
         return share_out(_asked(request), stored)
 
-    def _missing(self, request: HistoryRequest, ranges: Iterable[StoredRange]) -> list[Days]:
-        left = without(_asked(request), (range_.days for range_ in ranges))
-        symbol = request.symbol
-        trimmed = (trim(days, lambda day: self._is_session(symbol, day)) for days in left)
-        return [days for days in trimmed if days is not None]
-
-    async def _pieces(
-        self, request: HistoryRequest, ranges: Sequence[StoredRange]
-    ) -> AsyncIterator[list[Bar]]:
-        for provider, days in _runs(ranges):
-            since, until = bounds(request.symbol, days)
-            query = BarQuery(
-                symbol=request.symbol,
-                interval=request.interval,
-                adjustment=request.adjustment,
-                since=since,
-                until=until,
-                provider=provider,
-            )
-            async for bars in self.read(query):
-                yield bars
-
     async def read(self, query: BarQuery) -> AsyncIterator[list[Bar]]:
         """Yield the bars of ``query`` oldest first, at most 2,000 at a time.
 
@@ -381,15 +294,3 @@ class HistoryStore:
 
 def _asked(request: HistoryRequest) -> Days:
     return asked_days(request.interval, request.start, request.end)
-
-
-def _runs(ranges: Sequence[StoredRange]) -> list[tuple[str, Days]]:
-    runs: list[tuple[str, Days]] = []
-    for range_ in ranges:
-        if runs and runs[-1][0] == range_.provider:
-            joined = merge([runs[-1][1], range_.days])
-            if len(joined) == 1:
-                runs[-1] = (range_.provider, joined[0])
-                continue
-        runs.append((range_.provider, range_.days))
-    return runs

@@ -33,6 +33,8 @@ from tickloom.store.bars import (
     check,
     new_ranges,
     range_row,
+    replaced,
+    tuple_of,
 )
 from tickloom.store.days import Days
 from tickloom.store.partitions import Partition, partition_of
@@ -51,14 +53,6 @@ MAKE_STAGING = (
 """Makes what bars are copied to; once for each connection."""
 
 
-def _tuple(names: Sequence[str], table: str) -> str:
-    return "(" + ", ".join(f"{table}.{name}" for name in names) + ")"
-
-
-def _set(columns: Sequence[str]) -> str:
-    return ", ".join(f"{name} = excluded.{name}" for name in columns)
-
-
 def _places(columns: Sequence[str]) -> str:
     return ", ".join(f"${number}" for number, _ in enumerate(columns, 1))
 
@@ -67,16 +61,16 @@ _NAMES = ", ".join(BAR_COLUMNS)
 _UPSERT_BARS = (
     f"INSERT INTO bars ({_NAMES}) SELECT {_NAMES} FROM {_STAGING} "  # noqa: S608 - own names
     f"ON CONFLICT ({', '.join(BAR_KEY)}) DO UPDATE SET "
-    f"{_set([*COMPARED, 'received_at'])}, updated_at = now(), state = CASE "
-    f"WHEN {_tuple(TRADED, 'bars')} IS DISTINCT FROM {_tuple(TRADED, 'excluded')} "
+    f"{replaced([*COMPARED, 'received_at'])}, updated_at = now(), state = CASE "
+    f"WHEN {tuple_of(TRADED, 'bars')} IS DISTINCT FROM {tuple_of(TRADED, 'excluded')} "
     "THEN 'corrected' ELSE bars.state END "
-    f"WHERE {_tuple(COMPARED, 'bars')} IS DISTINCT FROM {_tuple(COMPARED, 'excluded')}"
+    f"WHERE {tuple_of(COMPARED, 'bars')} IS DISTINCT FROM {tuple_of(COMPARED, 'excluded')}"
 )
 _ACTION_VALUES = [name for name in ACTION_COLUMNS if name not in ACTION_KEY]
 _UPSERT_ACTIONS = (
     f"INSERT INTO corporate_actions ({', '.join(ACTION_COLUMNS)}) "  # noqa: S608 - own names
     f"VALUES ({_places(ACTION_COLUMNS)}) ON CONFLICT ({', '.join(ACTION_KEY)}) "
-    f"DO UPDATE SET {_set(_ACTION_VALUES)}, updated_at = now()"
+    f"DO UPDATE SET {replaced(_ACTION_VALUES)}, updated_at = now()"
 )
 _RANGES = f"SELECT {', '.join(RANGE_COLUMNS)} FROM history_ranges WHERE symbol = ANY($1)"  # noqa: S608 - own names
 _DELETE_RANGES = (

@@ -32,6 +32,8 @@ from tickloom.store.bars import (
     check,
     new_ranges,
     range_row,
+    replaced,
+    tuple_of,
 )
 from tickloom.store.days import Days
 from tickloom.store.ranges import put_over
@@ -40,31 +42,23 @@ from tickloom.store.rows import Row
 _NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now') || '000+00:00'"
 
 
-def _tuple(names: Sequence[str], table: str) -> str:
-    return "(" + ", ".join(f"{table}.{name}" for name in names) + ")"
-
-
 def _insert(table: str, columns: Sequence[str]) -> str:
     places = ", ".join("?" * len(columns))
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"  # noqa: S608 - own names
 
 
-def _set(columns: Sequence[str]) -> str:
-    return ", ".join(f"{name} = excluded.{name}" for name in columns)
-
-
 _UPSERT_BARS = (
     f"{_insert('bars', BAR_COLUMNS)} ON CONFLICT ({', '.join(BAR_KEY)}) DO UPDATE SET "
-    f"{_set([*COMPARED, 'received_at'])}, updated_at = {_NOW}, "
-    f"state = iif({_tuple(TRADED, 'bars')} IS NOT {_tuple(TRADED, 'excluded')}, "
+    f"{replaced([*COMPARED, 'received_at'])}, updated_at = {_NOW}, "
+    f"state = iif({tuple_of(TRADED, 'bars')} IS NOT {tuple_of(TRADED, 'excluded')}, "
     "'corrected', bars.state) "
-    f"WHERE {_tuple(COMPARED, 'bars')} IS NOT {_tuple(COMPARED, 'excluded')}"
+    f"WHERE {tuple_of(COMPARED, 'bars')} IS NOT {tuple_of(COMPARED, 'excluded')}"
 )
 _ACTION_VALUES = [name for name in ACTION_COLUMNS if name not in ACTION_KEY]
 _UPSERT_ACTIONS = (
     f"{_insert('corporate_actions', ACTION_COLUMNS)} "
     f"ON CONFLICT ({', '.join(ACTION_KEY)}) DO UPDATE SET "
-    f"{_set(_ACTION_VALUES)}, updated_at = {_NOW}"
+    f"{replaced(_ACTION_VALUES)}, updated_at = {_NOW}"
 )
 _INSERT_RANGE = _insert("history_ranges", RANGE_COLUMNS)
 _OF_SERIES = "symbol = ? AND interval = ? AND adjustment = ?"
