@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from barsamples import answer, bar
 from tickloom.calendars import Calendars
-from tickloom.clock import FakeClock
+from tickloom.clock import Clock, FakeClock
 from tickloom.errors import NoData, TickloomError
 from tickloom.history import Histories
+from tickloom.history.planning import Look
 from tickloom.history.rolling import period_of
-from tickloom.history.supply import Ask
+from tickloom.history.supply import Ask, Supply
 from tickloom.model import Bar, HistoricalData, Interval, PriceAdjustment, begin_of, encode_history
 from tickloom.roles import HistoryRequest
 from tickloom.store import HistoryStore, open_backend
+from tickloom.store.keeping import asked_days
 
 if TYPE_CHECKING:
     from databases import Database
@@ -89,6 +91,23 @@ def ask(
     return HistoryRequest(
         symbol="AAPL", start=first, end=last, interval=interval, adjustment=adjustment
     )
+
+
+async def look(store: HistoryStore, request: HistoryRequest, clock: Clock) -> Look:
+    """What is stored of a question, and what is missing, as answers find it."""
+
+    async def nobody(_: HistoryRequest) -> HistoricalData:
+        raise AssertionError("nobody is to be asked")
+
+    supply = Supply(store, nobody, clock, Calendars(), lambda _provider: False)
+    return await supply.look(request, asked_days(request.interval, request.start, request.end))
+
+
+async def bars_of(store: HistoryStore, found: Look) -> tuple[Bar, ...]:
+    """The stored bars that an answer would have, in its order."""
+    queries = found.recipe().queries()
+    assert queries is not None
+    return tuple([one for query in queries async for piece in store.read(query) for one in piece])
 
 
 def encoded(history: HistoricalData) -> bytes:

@@ -115,7 +115,7 @@ class Answers:
         """
         key = (
             f"{request.symbol} {request.interval} {request.start} {request.end} "
-            f"{request.adjustment}"
+            f"{request.adjustment} {request.provider or ''}"
         )
         cached = await self._cache.history.get(key)
         if cached is not None:

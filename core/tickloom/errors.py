@@ -16,6 +16,7 @@ TickloomError
 │   └── NotAcceptable           no form of the answer is one that the caller takes
 ├── NotFound                    nothing is there: stop asking
 │   ├── UnknownSymbol
+│   ├── UnknownProvider         no provider of that name runs
 │   ├── NoData
 │   └── NotSupported            no provider that serves the symbol can do this
 ├── Unavailable                 try again, after ``retry_after_s`` where it is known
@@ -207,6 +208,12 @@ class UnknownSymbol(NotFound):
     """No provider that may serve the symbol knows it."""
 
     code = "unknown-symbol"
+
+
+class UnknownProvider(NotFound):
+    """No provider of the name that was asked for runs."""
+
+    code = "unknown-provider"
 
 
 class NoData(NotFound):

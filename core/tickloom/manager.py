@@ -208,15 +208,22 @@ class MarketDataManager:
         end_date: date,
         interval: str | Interval = Interval.DAY,
         adjusted: str | PriceAdjustment = PriceAdjustment.NONE,
+        *,
+        provider: str | None = None,
     ) -> HistoricalData:
         """Return bars from ``start_date`` to ``end_date``, both inclusive, oldest first.
 
+        Those of ``provider`` alone, where one is named; ``live`` stands for those that were built
+        from the stream and stored.
+
         Raises:
             RequestError: The symbol, the dates, the interval or the adjustment is wrong.
-            NotFound: Nobody knows the symbol, or nobody has such bars.
+            NotFound: Nobody knows the symbol, or nobody has such bars, or there is no such
+                provider.
             Unavailable: No provider answered.
         """
-        request = check_history(symbol, start_date, end_date, interval, adjusted, self.clock.now())
+        now = self.clock.now()
+        request = check_history(symbol, start_date, end_date, interval, adjusted, now, provider)
         self._requests += 1
         with self._counting_errors():
             return await self._answers.history(request)
@@ -229,12 +236,15 @@ class MarketDataManager:
         interval: str | Interval = Interval.DAY,
         adjusted: str | PriceAdjustment = PriceAdjustment.NONE,
         page: Page = ALL,
+        *,
+        provider: str | None = None,
     ) -> HistoryAnswer:
         """Return bars as :meth:`get_historical_data` does, in pieces, so that any number fits.
 
         Raises RequestError besides where the page cannot be given.
         """
-        request = check_history(symbol, start_date, end_date, interval, adjusted, self.clock.now())
+        now = self.clock.now()
+        request = check_history(symbol, start_date, end_date, interval, adjusted, now, provider)
         self._requests += 1
         with self._counting_errors():
             return await self._answers.open_history(request, page)

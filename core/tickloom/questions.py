@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
@@ -14,6 +15,9 @@ _AHEAD = timedelta(hours=14)
 _EARLIEST = date(1800, 1, 1)
 _MAX_SEARCH_LENGTH = 64
 _MAX_MATCHES = 50
+
+PROVIDER_PATTERN = "[a-z][a-z0-9_-]{0,49}"
+"""What the name of a provider looks like."""
 
 
 def check_symbols(symbols: Sequence[object], most: int) -> list[str]:
@@ -41,11 +45,13 @@ def check_history(
     interval: str,
     adjustment: str,
     now: datetime,
+    provider: str | None = None,
 ) -> HistoryRequest:
     """Return a question for bars that can be answered.
 
     Raises:
-        RequestError: The symbol, the dates, the interval or the adjustment is wrong.
+        RequestError: The symbol, the dates, the interval or the adjustment is wrong, or
+            ``provider`` can be no name of one.
     """
     start, end = _day(start), _day(end)
     if start > end:
@@ -73,6 +79,7 @@ def check_history(
         end=end,
         interval=parse_interval(interval),
         adjustment=_adjustment(adjustment),
+        provider=_provider(provider),
     )
 
 
@@ -118,6 +125,14 @@ def _day(value: object) -> date:
     if isinstance(value, date):
         return value
     raise InvalidDates("not a date", found=value, expected="a datetime.date")
+
+
+def _provider(name: object) -> str | None:
+    if name is None or (isinstance(name, str) and re.fullmatch(PROVIDER_PATTERN, name)):
+        return name
+    raise RequestError(
+        "not a name of a provider", found=name, expected="a name such as yahoo, or live"
+    )
 
 
 def _adjustment(text: str) -> PriceAdjustment:

@@ -87,6 +87,8 @@ class HistoryRequest(Struct, frozen=True, kw_only=True):
         interval: Length of each bar.
         adjustment: What the prices shall account for; a provider that cannot raises
             ``NotSupported`` rather than answer otherwise.
+        provider: Whose bars are wanted; ``None`` = of whoever has them. The host's business: a
+            provider is never told.
     """
 
     symbol: str
@@ -94,6 +96,7 @@ class HistoryRequest(Struct, frozen=True, kw_only=True):
     end: date
     interval: Interval = Interval.DAY
     adjustment: PriceAdjustment = PriceAdjustment.NONE
+    provider: str | None = None
 
 
 class QuoteStream(Protocol):

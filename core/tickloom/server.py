@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import gc
 import socket
@@ -14,6 +15,7 @@ from uvicorn.supervisors import multiprocess
 
 from tickloom.app import create_app
 from tickloom.errors import ConfigError, PortInUse
+from tickloom.history.formats import load
 from tickloom.manager import MarketDataManager
 from tickloom.monitoring.logs import set_up_logging
 from tickloom.settings import ServerSettings, Settings
@@ -79,6 +81,7 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, announce: Announce | None) -> None:
         super().__init__(config)
         self._announce = announce
+        self._loading: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -86,11 +89,17 @@ class _Server(uvicorn.Server):
         app = self._app()
         if self._announce is not None and app is not None:
             self._announce(app.state.manager)
+        # The first answer in a format of columns would wait for it. In a thread, and only now, so
+        # that nobody waits for it at the start.
+        self._loading = asyncio.create_task(asyncio.to_thread(load), name="load formats")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         app = self._app()
         if app is not None and hasattr(app.state, "stream_server"):
             app.state.stream_server.closing.set()
+        if self._loading is not None:
+            # A thread that imports cannot be stopped; the end of the loop waits for it.
+            self._loading.cancel()
         await super().shutdown(sockets)
 
     def _app(self) -> Litestar | None:

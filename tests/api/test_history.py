@@ -18,11 +18,12 @@ import pytest
 from barsamples import answer, bar
 from plugged import manager_of, serving
 from scripted import EVERYTHING, ScriptedProvider
-from tickloom.errors import ProviderUnavailable
+from tickloom.client import Client
+from tickloom.errors import NotSupported, ProviderUnavailable, RequestError, UnknownProvider
 from tickloom.history.formats import FORMATS
 from tickloom.manager import MarketDataManager
 from tickloom.model import HistoricalData, Interval, decode_json
-from tickloom.store import BarBatch, Days
+from tickloom.store import LIVE, BarBatch, Days
 
 if TYPE_CHECKING:
     from databases import Database
@@ -60,7 +61,7 @@ async def client(provider: ScriptedProvider) -> AsyncIterator[httpx.AsyncClient]
         yield http
 
 
-async def fill(manager: MarketDataManager, count: int) -> None:
+async def fill(manager: MarketDataManager, count: int, provider: str = "scripted") -> None:
     last = (START + timedelta(minutes=count - 1)).date()
     points = tuple(bar(START + timedelta(minutes=n), f"{n}.50") for n in range(count))
     history = answer(
@@ -69,9 +70,10 @@ async def fill(manager: MarketDataManager, count: int) -> None:
         interval=Interval.MINUTE,
         start_date=START.date(),
         end_date=last,
+        provider=provider,
     )
     backend = await manager.histories._store._open()
-    days = (Days(START.date(), last),)
+    days = (Days(START.date(), last),) if provider != LIVE else ()
     await backend.write_bars([BarBatch(history=history, complete=days)])
 
 
@@ -283,3 +285,52 @@ async def test_the_second_time_has_the_same_bytes(
         second = await client.get(PATH, params=SHORT)
     assert first.content == second.content
     assert date.fromisoformat(first.json()["start_date"]) == date(2026, 1, 1)
+
+
+async def test_bars_of_the_stream_come_over_rest_the_python_api_and_the_client(
+    database: Database, provider: ScriptedProvider
+) -> None:
+    manager = manager_of(provider, database={"url": database.url})
+    days = START.date(), START.date()
+    wish = {"start_date": str(days[0]), "end_date": str(days[1]), "interval": "1m"}
+    async with client_of(manager) as http, Client(str(http.base_url)) as client:
+        await fill(manager, 3, LIVE)
+        response = await http.get(PATH, params=wish | {"provider": "live"})
+        direct = await manager.get_historical_data("BTC-USD", *days, "1m", provider="live")
+        asked = await client.history("BTC-USD", *days, "1m", provider="live")
+        pages = [
+            page
+            async for page in client.history_pages("BTC-USD", *days, "1m", limit=2, provider="live")
+        ]
+
+    body = response.json()
+    assert (body["provider"], len(body["data_points"])) == ("live", 3)
+    assert "missing" in body["incomplete_reason"]
+    assert direct.data_points == asked.data_points
+    assert [len(page.data_points) for page in pages] == [2, 1]
+    assert ("history", "BTC-USD") not in provider.calls
+
+
+async def test_a_provider_is_named_over_rest_the_python_api_and_the_client() -> None:
+    first, second = (ScriptedProvider(name, **EVERYTHING) for name in ("first", "second"))
+    manager = manager_of(first, second, providers={"primary": "first"})
+    days = date(2026, 1, 1), date(2026, 1, 5)
+    async with client_of(manager) as http, Client(str(http.base_url)) as client:
+        usual = await http.get(PATH, params=SHORT)
+        named = await http.get(PATH, params=SHORT | {"provider": "second"})
+        direct = await manager.get_historical_data("BTC-USD", *days, provider="second")
+        asked = await client.history("BTC-USD", *days, provider="second")
+        unknown = await http.get(PATH, params=SHORT | {"provider": "third"})
+        wrong = await http.get(PATH, params=SHORT | {"provider": "No Name"})
+        with pytest.raises(UnknownProvider, match="first, live, second"):
+            await client.history("BTC-USD", *days, provider="third")
+        with pytest.raises(RequestError):
+            await manager.get_historical_data("BTC-USD", *days, provider="")
+        with pytest.raises(NotSupported, match="no database"):
+            await client.history("BTC-USD", *days, provider="live")
+
+    assert usual.json()["provider"] == "first"
+    assert {named.json()["provider"], direct.provider, asked.provider} == {"second"}
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown-provider")
+    assert unknown.json()["expected"] == "one of first, live, second"
+    assert (wrong.status_code, wrong.json()["code"]) == (400, "invalid-request")

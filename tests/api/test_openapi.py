@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -24,7 +25,8 @@ from schemathesis.checks import (
 from plugged import manager_of, serving
 from scripted import EVERYTHING, ScriptedProvider, make_quote
 from tickloom.errors import UnknownSymbol
-from tickloom.model import Quote
+from tickloom.history.formats import FORMATS
+from tickloom.model import Interval, Quote
 
 
 def answer(symbol: str) -> Quote | UnknownSymbol:
@@ -118,6 +120,38 @@ def test_prices_are_numbers_and_what_is_always_there_is_required(document: dict[
     assert quote["properties"]["current_price"]["type"] == "number"
     assert "current_price" in quote["required"]
     assert "bid" not in quote["required"]
+
+
+def test_history_names_its_media_types_the_allowed_values_and_its_errors(
+    document: dict[str, Any],
+) -> None:
+    operation = document["paths"]["/api/v1/market-data/historical/{symbol}"]["get"]
+    content = operation["responses"]["200"]["content"]
+    schemas = {one["name"]: one["schema"] for one in operation["parameters"]}
+
+    assert list(content) == [one.media_type for one in FORMATS.values()]
+    whole, parts = content["application/json"]["schema"]["anyOf"]
+    assert whole == {"$ref": "#/components/schemas/HistoricalData"}
+    assert "data_points" in parts["required"]
+    assert "next_page" in content["application/json"]["schema"]["properties"]
+    assert {name: schema["enum"] for name, schema in schemas.items() if "enum" in schema} == {
+        "interval": list(Interval),
+        "adjusted": ["none", "splits", "all"],
+        "format": list(FORMATS),
+        "order": ["asc", "desc"],
+        "decimals": ["decimal", "string", "float"],
+    }
+    assert (schemas["limit"]["minimum"], schemas["limit"]["maximum"]) == (1, 50_000)
+    assert schemas["start_date"]["format"] == schemas["end_date"]["format"] == "date"
+    assert re.fullmatch(schemas["fields"]["pattern"], "timestamp,close_price")
+    assert not re.fullmatch(schemas["fields"]["pattern"], "timestamp,close")
+    assert set(operation["responses"]) == {
+        *("200", "400", "401", "404", "406", "500", "501", "503"),
+    }
+    for status, response in operation["responses"].items():
+        assert response["description"]
+        if status != "200":
+            assert list(response["content"]) == ["application/problem+json"]
 
 
 @pytest.mark.parametrize("path", ["/schema", "/schema/swagger"])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import time
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +33,15 @@ def test_serve_starts_in_an_empty_folder_and_its_banner_is_true(home: Home) -> N
         assert (home.folder / "tickloom.db").exists()
         warnings = " ".join(banner["warnings"])
         assert "the primary provider yahoo is not running: not in" in warnings
+
+
+def test_serve_loads_what_columns_need_by_itself_once_it_serves(home: Home) -> None:
+    with home.serving() as (process, _):
+        maps = Path(f"/proc/{process.pid}/maps")
+        until_s = time.monotonic() + LIMIT_S
+        while "libarrow" not in maps.read_text(encoding="utf-8"):
+            assert time.monotonic() < until_s
+            time.sleep(0.01)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -16,6 +16,7 @@ import pytest
 import tickloom
 from barsamples import RECEIVED
 from e2e.storing import DAYS, FIRST_DAY, writer_of
+from historyroom import bars_of, look
 from tickloom.clock import FakeClock
 from tickloom.model import Interval, PriceAdjustment
 from tickloom.roles import HistoryRequest
@@ -105,7 +106,8 @@ async def test_bars_that_were_reported_as_stored_survive_a_kill(database: Databa
         least = await told(process, 4 * DAYS)
         await asyncio.sleep(0.02)
 
-    store = HistoryStore(open_backend(database.url), FakeClock(RECEIVED))
+    clock = FakeClock(RECEIVED)
+    store = HistoryStore(open_backend(database.url), clock)
     request = HistoryRequest(
         symbol="AAPL",
         start=FIRST_DAY,
@@ -113,10 +115,11 @@ async def test_bars_that_were_reported_as_stored_survive_a_kill(database: Databa
         interval=Interval.DAY,
         adjustment=PriceAdjustment.NONE,
     )
-    found = await store.get(request)
+    found = await look(store, request, clock)
+    bars = await bars_of(store, found)
     await store.aclose()
 
-    assert len(found.bars) == least
+    assert len(bars) == least
     # And it is known that no provider need be asked for them again.
     assert found.missing == ()
 

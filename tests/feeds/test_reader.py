@@ -23,6 +23,7 @@ from tickloom.errors import (
     ProviderUnavailable,
     RateLimited,
     TickloomError,
+    UnknownProvider,
     UnknownSymbol,
 )
 from tickloom.feeds import Reader, RequestBudget, Router, Source
@@ -485,3 +486,57 @@ async def test_a_request_waits_for_its_place_in_the_budget() -> None:
 
     await clock.advance(0.6)
     await second
+
+
+NAMED = replace(DAY, provider="third")
+
+
+async def test_a_provider_that_is_named_is_the_only_one_that_is_asked() -> None:
+    providers = [ScriptedProvider(name, **EVERYTHING) for name in ("first", "second", "third")]
+
+    answer = await make_reader(*providers).history(NAMED)
+
+    assert (answer.provider, answer.fallback_from) == ("third", None)
+    assert [len(provider.calls) for provider in providers] == [0, 0, 1]
+
+
+async def test_nobody_stands_in_for_a_provider_that_is_named() -> None:
+    first, third = (ScriptedProvider(name, **EVERYTHING) for name in ("first", "third"))
+    third.failure = ProviderUnavailable("unplugged")
+
+    with pytest.raises(ProviderUnavailable):
+        await make_reader(first, third).history(NAMED)
+    assert first.calls == []
+
+
+async def test_a_provider_is_not_told_that_it_was_named() -> None:
+    third = ScriptedProvider("third", **EVERYTHING)
+    heard: list[HistoryRequest] = []
+    given = third.get_history
+
+    async def get_history(request: HistoryRequest) -> Any:
+        heard.append(request)
+        return await given(request)
+
+    third.get_history = get_history  # type: ignore[method-assign]
+    await make_reader(third).history(NAMED)
+    assert heard == [DAY]
+
+
+async def test_a_provider_that_does_not_run_is_told_with_those_that_do() -> None:
+    reader = make_reader(ScriptedProvider("first", **EVERYTHING), ScriptedProvider("second"))
+
+    with pytest.raises(UnknownProvider, match="'third', expected one of first, live, second"):
+        await reader.history(NAMED)
+
+
+async def test_a_provider_that_is_named_serves_what_it_may_and_can() -> None:
+    own = ScriptedProvider("own", namespace="OWN.", **EVERYTHING)
+    reader = make_reader(ScriptedProvider("first"), ScriptedProvider("third", **EVERYTHING), own)
+
+    with pytest.raises(UnknownSymbol, match="third does not serve OWN"):
+        await reader.history(replace(NAMED, symbol="OWN.A"))
+    with pytest.raises(UnknownSymbol, match="own does not serve AAPL"):
+        await reader.history(replace(NAMED, provider="own"))
+    with pytest.raises(NotSupported, match="first does not offer this"):
+        await reader.history(replace(NAMED, provider="first"))

@@ -11,7 +11,7 @@ import pytest
 from barsamples import answer, bar
 from historyroom import TODAY, Vendor, ask, encoded, opened
 from tickloom.clock import FakeClock
-from tickloom.errors import NoData, ProviderUnavailable
+from tickloom.errors import NoData, NotSupported, ProviderUnavailable, UnknownSymbol
 from tickloom.history import Histories
 from tickloom.model import Dividend, HistoricalData, Interval, PriceAdjustment, Split, begin_of
 from tickloom.roles import HistoryRequest
@@ -272,3 +272,112 @@ async def test_a_dividend_that_cannot_be_leaves_the_adjustment_to_the_provider(
     await stored.history(ask(*SUMMER, adjustment=PriceAdjustment.ALL))
 
     assert apple.requests[-1].adjustment is PriceAdjustment.ALL
+
+
+@pytest.mark.parametrize("adjustment", [PriceAdjustment.SPLITS, PriceAdjustment.ALL])
+async def test_adjusted_prices_come_though_the_plugin_of_their_provider_is_gone(
+    database: Database, apple: Apple, noon: FakeClock, adjustment: PriceAdjustment
+) -> None:
+    async with opened(database, apple, noon, "scripted") as histories:
+        await histories.history(ask(SUMMER[0], TODAY))
+        known = await histories.history(ask(*SUMMER, adjustment=adjustment))
+    await noon.advance(86_400)
+    apple.requests.clear()
+    apple.failure = UnknownSymbol("no provider serves AAPL")
+
+    async with opened(database, apple, noon) as histories:
+        first = await histories.history(ask(*SUMMER, adjustment=adjustment))
+        second = await histories.history(ask(*SUMMER, adjustment=adjustment))
+
+    assert first.data_points == known.data_points
+    assert first.dividends == known.dividends
+    assert encoded(second) == encoded(first)
+    # Today was not over when it was asked for, so that a split of it may not have been known.
+    assert first.incomplete_reason is not None
+    assert "2026-11-24 to 2026-11-25" in first.incomplete_reason
+    assert "no provider serves AAPL" in first.incomplete_reason
+
+
+async def test_the_same_goes_for_weeks_and_for_days_up_to_today(
+    database: Database, apple: Apple, noon: FakeClock
+) -> None:
+    async with opened(database, apple, noon, "scripted") as histories:
+        await histories.history(ask(date(2020, 8, 3), TODAY))
+    apple.failure = UnknownSymbol("no provider serves AAPL")
+
+    async with opened(database, apple, noon) as histories:
+        week = await histories.history(
+            ask(date(2020, 8, 3), date(2020, 8, 9), Interval.WEEK, PriceAdjustment.SPLITS)
+        )
+        until_today = await histories.history(
+            ask(SUMMER[1], TODAY, adjustment=PriceAdjustment.SPLITS)
+        )
+
+    assert closes(week) == ["111.1125"]
+    assert closes(until_today) == ["129.04", "269"]
+    assert "2026-11-24" in (until_today.incomplete_reason or "")
+
+
+async def test_another_provider_that_adjusts_comes_before_what_is_stored_of_one_that_is_gone(
+    database: Database, apple: Apple, noon: FakeClock
+) -> None:
+    async with opened(database, apple, noon, "scripted") as histories:
+        await histories.history(ask(SUMMER[0], YESTERDAY))
+    apple.fields = {"provider": "other", "data_points": (bar(begin_of("AAPL", SUMMER[1]), "7"),)}
+
+    async with opened(database, apple, noon) as histories:
+        made = await histories.history(ask(*SUMMER, adjustment=PriceAdjustment.SPLITS))
+
+    assert (made.provider, closes(made)) == ("other", ["7"])
+    # Nobody else is asked for the unadjusted days of today.
+    assert apple.requests[-1].adjustment is PriceAdjustment.SPLITS
+
+
+async def test_another_one_that_cannot_adjust_does_not_hide_what_is_stored(
+    database: Database, apple: Apple, noon: FakeClock
+) -> None:
+    async with opened(database, apple, noon, "scripted") as histories:
+        await histories.history(ask(SUMMER[0], YESTERDAY))
+
+    async def other(request: HistoryRequest) -> HistoricalData:
+        if request.adjustment is not PriceAdjustment.NONE:
+            raise NotSupported("it does not adjust")
+        return answer([bar(begin_of("AAPL", TODAY), "1")], provider="other")
+
+    async with opened(database, other, noon) as histories:
+        made = await histories.history(ask(*SUMMER, adjustment=PriceAdjustment.SPLITS))
+
+    assert closes(made)[-1] == "129.04"
+    assert "it does not adjust" in (made.incomplete_reason or "")
+
+
+async def test_days_whose_events_nobody_took_note_of_need_the_word_of_the_plugin(
+    database: Database, apple: Apple, noon: FakeClock
+) -> None:
+    async with opened(database, apple, noon, "scripted") as histories:
+        await histories.history(ask(SUMMER[0], YESTERDAY))
+    await database.execute(
+        "UPDATE history_ranges SET has_actions = "
+        + ("FALSE" if database.kind == "postgresql" else "0")
+    )
+    request = ask(*SUMMER, adjustment=PriceAdjustment.SPLITS)
+
+    async with opened(database, apple, noon, "scripted") as histories:
+        assert closes(await histories.history(request))[-1] == "129.04"
+    apple.failure = UnknownSymbol("no provider serves AAPL")
+    async with opened(database, apple, noon) as histories:
+        with pytest.raises(UnknownSymbol):
+            await histories.history(request)
+
+
+async def test_after_a_week_nobody_knows_what_happened_since(
+    database: Database, apple: Apple, noon: FakeClock
+) -> None:
+    async with opened(database, apple, noon, "scripted") as histories:
+        await histories.history(ask(SUMMER[0], YESTERDAY))
+    await noon.advance(8 * 86_400)
+    apple.failure = UnknownSymbol("no provider serves AAPL")
+
+    async with opened(database, apple, noon) as histories:
+        with pytest.raises(UnknownSymbol):
+            await histories.history(ask(*SUMMER, adjustment=PriceAdjustment.SPLITS))

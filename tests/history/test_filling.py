@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from barsamples import RECEIVED, answer, daily
-from historyroom import TODAY, Vendor, ask, encoded, opened
+from historyroom import TODAY, Vendor, ask, encoded, look, opened
 from tickloom.clock import FakeClock
 from tickloom.errors import (
     NoData,
@@ -250,7 +250,8 @@ async def test_minutes_before_the_first_bar_may_have_been_cut_off(
     )
     await store.put(given)
 
-    [left] = await store.missing(ask(date(2026, 2, 2), date(2026, 2, 6), Interval.MINUTE))
+    request = ask(date(2026, 2, 2), date(2026, 2, 6), Interval.MINUTE)
+    [left] = (await look(store, request, store._clock)).missing
     assert (left.first, left.last) == (date(2026, 2, 2), date(2026, 2, 3))
 
 

@@ -7,11 +7,13 @@ import csv
 import io
 import itertools
 import json
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa  # type: ignore[import-untyped]  # it ships no types
@@ -25,7 +27,7 @@ from tickloom.clock import FakeClock
 from tickloom.errors import MissingDependency, RequestError, StoreUnavailable
 from tickloom.history import HistoryAnswer, Page
 from tickloom.history.at_hand import page_at_hand
-from tickloom.history.formats import FORMATS, Style, check_style, encode
+from tickloom.history.formats import FORMATS, Style, check_style, encode, load
 from tickloom.model import Bar, HistoricalData, Interval, PriceAdjustment, decode_json
 from tickloom.roles import HistoryRequest
 from tickloom.store import BarBatch, BarQuery, HistoryStore, open_backend
@@ -348,3 +350,28 @@ def test_an_adjustment_is_part_of_what_the_schema_tells() -> None:
     found = page_at_hand(answer([], adjustment=PriceAdjustment.ALL), REQUEST, Page())
     data = asyncio.run(encoded(found, Style(format=FORMATS["arrow"])))
     assert b'"adjustment":"all"' in pa.ipc.open_stream(data).schema.metadata[b"tickloom"]
+
+
+def test_to_import_the_server_does_not_load_pyarrow() -> None:
+    code = "import sys, tickloom.server; assert 'pyarrow' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+
+
+def test_where_pyarrow_is_missing_nothing_is_loaded_and_nothing_is_told(
+    monkeypatch: pytest.MonkeyPatch, warnings_told: list[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    load()
+    assert warnings_told == []
+
+
+def test_a_pyarrow_that_is_broken_is_told_and_costs_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warnings_told: list[str]
+) -> None:
+    (tmp_path / "pyarrow.py").write_text("raise ImportError('its library is missing')")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "pyarrow"]:
+        monkeypatch.delitem(sys.modules, name)
+    load()
+    [told] = warnings_told
+    assert "its library is missing" in told

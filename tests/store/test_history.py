@@ -11,8 +11,10 @@ import pytest
 from msgspec.structs import replace
 
 from barsamples import RECEIVED, answer, bar, daily
+from historyroom import bars_of, look
 from tickloom.clock import FakeClock
 from tickloom.errors import StoreUnavailable
+from tickloom.history.planning import Look
 from tickloom.model import (
     Bar,
     Dividend,
@@ -51,6 +53,14 @@ def is_weekday(symbol: str, day: date) -> bool:
     return day.weekday() < 5
 
 
+async def stored(store: HistoryStore, request: HistoryRequest) -> Look:
+    return await look(store, request, store._clock)
+
+
+async def missing(store: HistoryStore, request: HistoryRequest) -> list[Days]:
+    return list((await stored(store, request)).missing)
+
+
 @pytest.fixture
 def noon() -> FakeClock:
     return FakeClock(RECEIVED + timedelta(hours=5))
@@ -64,9 +74,9 @@ async def store(database: Database, noon: FakeClock) -> AsyncIterator[HistorySto
 
 
 async def test_nothing_is_stored_at_first(store: HistoryStore) -> None:
-    found = await store.get(ask(january(5, 9)))
+    found = await stored(store, ask(january(5, 9)))
 
-    assert (found.bars, found.ranges, found.missing) == ((), (), (january(5, 9),))
+    assert (found.stretches, found.missing) == ((), (january(5, 9),))
 
 
 async def test_what_was_put_comes_back_and_nothing_is_missing(store: HistoryStore) -> None:
@@ -75,24 +85,36 @@ async def test_what_was_put_comes_back_and_nothing_is_missing(store: HistoryStor
     given = of(JANUARY, splits=(split,), dividends=(paid,), exchange="NMS")
 
     assert await store.put(given) == Kept(stored=31)
-    found = await store.get(ask())
+    found = await stored(store, ask())
 
-    assert found.bars == given.data_points
-    assert (found.splits, found.dividends, found.missing) == ((split,), (paid,), ())
-    [range_] = found.ranges
+    assert await bars_of(store, found) == given.data_points
+    assert found.missing == ()
+    [range_] = found.stretches
+    assert await store.events(ask(), [(range_.provider, range_.days)]) == ((split,), (paid,))
     assert (range_.days, range_.provider, range_.currency) == (JANUARY, "scripted", "USD")
     assert (range_.exchange, range_.received_at) == ("NMS", RECEIVED)
-    assert await store.missing(ask()) == []
-    assert [one async for piece in store.pieces(ask()) for one in piece] == list(found.bars)
+
+
+async def test_ranges_remember_whether_all_splits_and_dividends_were_told(
+    store: HistoryStore,
+) -> None:
+    await store.put(of(january(5, 9)), has_actions=True)
+    await store.put(of(january(10, 16)))
+
+    found = await store.ranges(ask(january(5, 16)))
+    assert [(range_.days, range_.has_actions) for range_ in found] == [
+        (january(5, 9), True),
+        (january(10, 16), False),
+    ]
 
 
 async def test_only_the_days_between_are_missing(store: HistoryStore) -> None:
     await store.put(of(january(5, 9)), of(january(19, 23)))
 
-    assert await store.missing(ask(january(5, 30))) == [january(12, 16), january(26, 30)]
-    found = await store.get(ask(january(7, 20)))
+    assert await missing(store, ask(january(5, 30))) == [january(12, 16), january(26, 30)]
+    found = await stored(store, ask(january(7, 20)))
     assert found.missing == (january(12, 16),)
-    assert found.bars == daily(date(2026, 1, 7), 3) + daily(date(2026, 1, 19), 2)
+    assert await bars_of(store, found) == daily(date(2026, 1, 7), 3) + daily(date(2026, 1, 19), 2)
 
 
 async def test_a_day_without_a_bar_is_not_asked_for_again_when_it_is_long_over(
@@ -100,20 +122,20 @@ async def test_a_day_without_a_bar_is_not_asked_for_again_when_it_is_long_over(
 ) -> None:
     await store.put(of(january(5, 9), ()))
 
-    found = await store.get(ask(january(5, 9)))
-    assert (found.bars, found.missing) == ((), ())
+    found = await stored(store, ask(january(5, 9)))
+    assert (await bars_of(store, found), found.missing) == ((), ())
 
 
 async def test_a_weekend_is_never_asked_for(store: HistoryStore) -> None:
-    assert await store.missing(ask(january(3, 4))) == []
-    assert await store.missing(ask(january(3, 11))) == [january(5, 9)]
+    assert await missing(store, ask(january(3, 4))) == []
+    assert await missing(store, ask(january(3, 11))) == [january(5, 9)]
 
 
 async def test_today_and_the_future_are_neither_stored_nor_complete(store: HistoryStore) -> None:
     days = Days(TODAY - 2 * DAY, TODAY + DAY)
 
     assert await store.put(of(days)) == Kept(stored=2, unfinished=2)
-    assert await store.missing(ask(days)) == [Days(TODAY, TODAY + DAY)]
+    assert await missing(store, ask(days)) == [Days(TODAY, TODAY + DAY)]
     assert await store.put(of(Days(TODAY, TODAY))) == Kept(unfinished=1)
 
 
@@ -125,7 +147,7 @@ async def test_the_day_of_the_venue_counts_and_not_that_of_utc(
     days = Days(TODAY, TODAY)
 
     assert await store.put(of(days)) == Kept(unfinished=1)
-    assert await store.missing(ask(days)) == [days]
+    assert await missing(store, ask(days)) == [days]
 
 
 async def test_recent_days_after_the_last_bar_may_still_get_one(store: HistoryStore) -> None:
@@ -133,7 +155,7 @@ async def test_recent_days_after_the_last_bar_may_still_get_one(store: HistorySt
     await store.put(of(days, daily(days.first, 2)))
 
     # Wednesday and Thursday have bars; Friday, and Monday, are waited for.
-    assert await store.missing(ask(days)) == [Days(TODAY - 4 * DAY, TODAY - DAY)]
+    assert await missing(store, ask(days)) == [Days(TODAY - 4 * DAY, TODAY - DAY)]
 
 
 async def test_a_weekend_after_the_last_bar_is_complete_at_once(store: HistoryStore) -> None:
@@ -141,7 +163,7 @@ async def test_a_weekend_after_the_last_bar_is_complete_at_once(store: HistorySt
     days = Days(friday, TODAY - 2 * DAY)
     await store.put(of(days, daily(friday, 1)))
 
-    [range_] = (await store.get(ask(days))).ranges
+    [range_] = await store.ranges(ask(days))
     assert range_.days == days
 
 
@@ -151,7 +173,7 @@ async def test_bars_of_days_that_were_not_asked_for_leave_the_answer_incomplete(
     bars = daily(date(2026, 1, 4), 6)
 
     assert await store.put(of(january(5, 9), bars)) == Kept(stored=5, outside=1)
-    assert await store.missing(ask(january(5, 9))) == [january(5, 9)]
+    assert await missing(store, ask(january(5, 9))) == [january(5, 9)]
 
 
 async def test_adjusted_prices_count_only_on_the_day_on_which_they_were_given(
@@ -160,22 +182,24 @@ async def test_adjusted_prices_count_only_on_the_day_on_which_they_were_given(
     fields = {"adjustment": PriceAdjustment.ALL}
     await store.put(of(january(5, 9), **fields), of(january(12, 16)))
 
-    assert await store.missing(ask(january(5, 9), **fields)) == []
+    assert await missing(store, ask(january(5, 9), **fields)) == []
     await noon.advance(86_400)
-    assert await store.missing(ask(january(5, 9), **fields)) == [january(5, 9)]
-    assert await store.missing(ask(january(12, 16))) == []
+    assert await missing(store, ask(january(5, 9), **fields)) == [january(5, 9)]
+    assert await missing(store, ask(january(12, 16))) == []
 
 
-async def test_so_do_bars_that_carry_an_adjusted_close(
+async def test_bars_that_carry_an_adjusted_close_stay_but_that_one_is_of_its_day(
     store: HistoryStore, noon: FakeClock
 ) -> None:
     bars = tuple(replace(one, adjusted_close=Decimal("9.5")) for one in daily(date(2026, 1, 5), 5))
     await store.put(of(january(5, 9), bars))
 
-    [range_] = (await store.get(ask(january(5, 9)))).ranges
+    [range_] = await store.ranges(ask(january(5, 9)))
     assert range_.is_rewritten
     await noon.advance(86_400)
-    assert await store.missing(ask(january(5, 9))) == [january(5, 9)]
+    found = await stored(store, ask(january(5, 9)))
+    assert [one.is_stale for one in found.stretches] == [True]
+    assert found.missing == ()
 
 
 async def test_only_weeks_and_months_that_are_over_and_whole_are_kept(
@@ -188,9 +212,9 @@ async def test_only_weeks_and_months_that_are_over_and_whole_are_kept(
     assert await store.put(given) == Kept(stored=2, unfinished=1)
     # A month that is touched is asked for as a whole.
     asked = ask(Days(date(2026, 9, 15), TODAY), interval=Interval.MONTH)
-    found = await store.get(asked)
-    assert found.bars == bars[:2]
-    assert found.missing == (Days(date(2026, 11, 2), date(2026, 11, 30)),)
+    found = await stored(store, asked)
+    assert await bars_of(store, found) == bars[:2]
+    assert found.missing == (Days(date(2026, 11, 1), date(2026, 11, 30)),)
 
 
 async def test_a_bar_of_a_month_stands_for_all_of_its_days(store: HistoryStore) -> None:
@@ -199,7 +223,7 @@ async def test_a_bar_of_a_month_stands_for_all_of_its_days(store: HistoryStore) 
     await store.put(given)
 
     days = Days(date(2026, 10, 1), date(2026, 10, 31))
-    assert await store.missing(ask(days, interval=Interval.MONTH)) == []
+    assert await missing(store, ask(days, interval=Interval.MONTH)) == []
 
 
 @pytest.mark.parametrize("interval", [Interval.DAYS_5, Interval.QUARTER])
@@ -207,7 +231,7 @@ async def test_periods_that_begin_anywhere_are_not_kept(
     store: HistoryStore, interval: Interval
 ) -> None:
     assert await store.put(of(january(5, 9), interval=interval)) == Kept(unfinished=5)
-    assert await store.missing(ask(january(5, 9), interval=interval)) == [january(5, 9)]
+    assert await missing(store, ask(january(5, 9), interval=interval)) == [january(5, 9)]
 
 
 async def test_each_range_says_whose_bars_it_has(store: HistoryStore) -> None:
@@ -215,12 +239,12 @@ async def test_each_range_says_whose_bars_it_has(store: HistoryStore) -> None:
     theirs = of(january(10, 31), daily(date(2026, 1, 10), 22, "99"), provider="other")
     await store.put(mine, theirs)
 
-    found = await store.get(ask())
-    assert [(range_.provider, range_.days) for range_ in found.ranges] == [
+    found = await stored(store, ask())
+    assert [(range_.provider, range_.days) for range_ in found.stretches] == [
         ("scripted", january(1, 9)),
         ("other", january(10, 31)),
     ]
-    assert found.bars == mine.data_points[:9] + theirs.data_points
+    assert await bars_of(store, found) == mine.data_points[:9] + theirs.data_points
     assert found.missing == ()
 
 
@@ -229,8 +253,8 @@ async def test_prices_in_another_unit_fill_no_gap(store: HistoryStore) -> None:
         of(january(1, 20), currency="GBp"), of(january(21, 31), provider="b", currency="GBP")
     )
 
-    found = await store.get(ask())
-    assert [range_.provider for range_ in found.ranges] == ["scripted"]
+    found = await stored(store, ask())
+    assert [range_.provider for range_ in found.stretches] == ["scripted"]
     assert found.missing == (january(21, 30),)
 
 
@@ -250,8 +274,9 @@ async def test_ten_thousand_good_bars_are_stored_and_one_with_a_nul_in_its_symbo
     assert "\0" not in told
     for symbol in ("S0", "S5999", "S6000", "S9999"):
         request = HistoryRequest(symbol=symbol, start=date(2026, 1, 5), end=date(2026, 1, 5))
-        assert len((await store.get(request)).bars) == 1
-        assert await store.missing(request) == []
+        found = await stored(store, request)
+        assert len(await bars_of(store, found)) == 1
+        assert found.missing == ()
 
 
 async def test_a_bad_bar_costs_itself_and_the_word_that_its_days_are_complete(
@@ -263,7 +288,7 @@ async def test_a_bad_bar_costs_itself_and_the_word_that_its_days_are_complete(
     given = of(JANUARY, tuple(bars), dividends=(paid,))
 
     assert await store.put(given) == Kept(stored=30, rejected=1)
-    assert await store.missing(ask()) == [january(1, 30)]
+    assert await missing(store, ask()) == [january(2, 30)]
 
 
 async def test_bars_beyond_one_write_are_stored_whole(store: HistoryStore) -> None:
@@ -272,7 +297,8 @@ async def test_bars_beyond_one_write_are_stored_whole(store: HistoryStore) -> No
     given = of(JANUARY, bars, interval=Interval.MINUTE)
 
     assert await store.put(given) == Kept(stored=31 * 1440)
-    assert (await store.get(ask(interval=Interval.MINUTE))).bars == bars
+    found = await stored(store, ask(interval=Interval.MINUTE))
+    assert await bars_of(store, found) == bars
 
 
 async def test_a_database_that_was_away_is_opened_again(
@@ -284,7 +310,7 @@ async def test_a_database_that_was_away_is_opened_again(
             await store.put(of(january(12, 16)))
 
     assert await store.put(of(january(12, 16))) == Kept(stored=5)
-    assert await store.missing(ask(january(5, 16))) == []
+    assert await missing(store, ask(january(5, 16))) == []
 
 
 async def test_nothing_is_left_after_the_history_store_was_closed(
@@ -302,7 +328,7 @@ async def test_without_a_database_everything_is_missing(noon: FakeClock) -> None
     store = HistoryStore(open_backend(""), noon)
 
     assert await store.put(of(january(5, 9))) == Kept()
-    assert await store.missing(ask(january(5, 9))) == [january(5, 9)]
+    assert await missing(store, ask(january(5, 9))) == [january(5, 9)]
     await store.aclose()
 
 
@@ -312,6 +338,6 @@ async def test_a_question_from_the_first_day_of_the_calendar_is_answered(
     days = Days(date.min, date.max)
     await store.put(of(days, daily(date(2026, 1, 5), 5)))
 
-    found = await store.get(ask(days))
-    assert len(found.bars) == 5
+    found = await stored(store, ask(days))
+    assert len(await bars_of(store, found)) == 5
     assert found.missing[0].first == TODAY - 7 * DAY + DAY

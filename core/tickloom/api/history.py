@@ -3,52 +3,96 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, cast, get_args
 from urllib.parse import parse_qsl, quote, urlencode
 
 from litestar import Request, get
 from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
 from litestar.types import ASGIApp
 
 from tickloom.api.download import Download
-from tickloom.api.problems import may_fail
+from tickloom.api.history_document import FIELDS_PATTERN, HistoryOperation, history_responses
 from tickloom.api.quotes import Symbol
 from tickloom.errors import NotAcceptable, RequestError, StoreUnavailable
 from tickloom.history import HistoryAnswer, Order, Page
-from tickloom.history.formats import FORMATS, Format, Style, check_style, find_format
+from tickloom.history.formats import FORMATS, Decimals, Format, Style, check_style, find_format
 from tickloom.manager import MarketDataManager
-from tickloom.model import HistoricalData, Interval
-from tickloom.questions import parse_date
+from tickloom.model import Interval, PriceAdjustment
+from tickloom.questions import PROVIDER_PATTERN, parse_date
 
-_INTERVALS = "One of " + ", ".join(Interval) + "."
-_FORMATS = f"One of {', '.join(FORMATS)}; absent = as the header Accept says, else json."
 # With a limit the bars are in memory before the first one goes out.
 _MOST_BARS = 50_000
 
-_Day = Annotated[str, QueryParameter(description="First day, YYYY-MM-DD.")]
+# What is allowed is only described here: our own errors say more than those of the framework.
+_Day = Annotated[
+    str,
+    QueryParameter(
+        description="First day, YYYY-MM-DD, in the venue's calendar.",
+        schema_extra={"format": "date"},
+    ),
+]
 _LastDay = Annotated[
-    str | None, QueryParameter(description="Last day, inclusive; absent = today in UTC.")
+    str | None,
+    QueryParameter(
+        description="Last day, inclusive; absent = today in UTC.", schema_extra={"format": "date"}
+    ),
 ]
-_Interval = Annotated[str, QueryParameter(description=_INTERVALS)]
+_Interval = Annotated[
+    str, QueryParameter(description="Length of a bar.", schema_extra={"enum": list(Interval)})
+]
 _Adjusted = Annotated[
-    str, QueryParameter(description="What prices account for: none, splits or all.")
+    str,
+    QueryParameter(
+        description="What prices account for.", schema_extra={"enum": list(PriceAdjustment)}
+    ),
 ]
-_Format = Annotated[str | None, QueryParameter(name="format", description=_FORMATS)]
+_Provider = Annotated[
+    str | None,
+    QueryParameter(
+        description="Whose bars: the name of a provider, or live for those that were built from "
+        "the stream, which may have gaps; absent = of whoever has them.",
+        schema_extra={"pattern": f"^{PROVIDER_PATTERN}$"},
+    ),
+]
+_Format = Annotated[
+    str | None,
+    QueryParameter(
+        name="format",
+        description="absent = as the header Accept says, else json.",
+        schema_extra={"enum": list(FORMATS)},
+    ),
+]
 _Limit = Annotated[
-    int | None, QueryParameter(description=f"Most bars, 1 to {_MOST_BARS}; absent = all.")
+    int | None,
+    QueryParameter(
+        description="Most bars; absent = all.", schema_extra={"minimum": 1, "maximum": _MOST_BARS}
+    ),
 ]
-_Order = Annotated[str, QueryParameter(description="asc = oldest first, desc = newest first.")]
+_Order = Annotated[
+    str,
+    QueryParameter(
+        description="asc = oldest first, desc = newest first.",
+        schema_extra={"enum": list(get_args(Order))},
+    ),
+]
 _Fields = Annotated[
-    str | None, QueryParameter(description="Fields of each bar with commas between; absent = all.")
+    str | None,
+    QueryParameter(
+        description="Fields of each bar with commas between; absent = all.",
+        schema_extra={"pattern": FIELDS_PATTERN},
+    ),
 ]
 _Token = Annotated[
     str | None, QueryParameter(description="The token of the next page, from the page before.")
 ]
 _Decimals = Annotated[
-    str, QueryParameter(description="Prices in Arrow and Parquet: decimal, string or float.")
+    str,
+    QueryParameter(
+        description="How Arrow and Parquet hold prices.",
+        schema_extra={"enum": list(get_args(Decimals))},
+    ),
 ]
 
 
@@ -62,10 +106,8 @@ def history_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
         description="With `fields`, bars have these alone. With `limit`, the header Link and the "
         "field `next_page` of JSON name the page that follows, where there is one.",
         tags=["market data"],
-        responses={
-            200: ResponseSpec(HistoricalData, generate_examples=False, description="The bars"),
-            **may_fail(400, 404, 406, 501, 503),
-        },
+        operation_class=HistoryOperation,
+        responses=history_responses(),
     )
     async def get_historical(  # noqa: PLR0913 - one for each parameter
         *,
@@ -75,6 +117,7 @@ def history_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
         end_date: _LastDay = None,
         interval: _Interval = "1d",
         adjusted: _Adjusted = "none",
+        provider: _Provider = None,
         format_: _Format = None,
         limit: _Limit = None,
         order: _Order = "asc",
@@ -88,7 +131,9 @@ def history_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
         end = parse_date(end_date, "end_date") if end_date else manager.clock.now().date()
 
         async def begin() -> tuple[HistoryAnswer, Download]:
-            answer = await manager.open_history(symbol, start, end, interval, adjusted, wanted)
+            answer = await manager.open_history(
+                symbol, start, end, interval, adjusted, wanted, provider=provider
+            )
             download = Download(manager.histories.encode(answer, style), request.url.path)
             await (download.begin() if limit is None else download.read_all())
             return answer, download

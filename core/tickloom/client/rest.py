@@ -133,6 +133,8 @@ class Rest:
         end: date | None = None,
         interval: str = "1d",
         adjusted: str = "none",
+        *,
+        provider: str | None = None,
     ) -> History:
         """Return bars, all in one answer; see :meth:`history_pages` for many.
 
@@ -142,13 +144,15 @@ class Rest:
             end: Last day, inclusive; ``None`` = today in UTC.
             interval: Of a bar, such as ``1m``, ``1h`` or ``1d``.
             adjusted: What prices account for: ``none``, ``splits`` or ``all``.
+            provider: Whose bars; ``live`` = those that the server built from the stream. ``None`` =
+                of whoever has them.
 
         Raises:
             RequestError: The question is wrong, or the key is refused.
             NotFound: There are none.
             Unavailable: The server or the provider does not answer.
         """
-        params = _range(start, end, interval, adjusted)
+        params = _range(start, end, interval, adjusted, provider)
         return await self._get(f"/historical/{_segment(symbol)}", params, History)
 
     async def history_pages(
@@ -161,6 +165,7 @@ class Rest:
         *,
         limit: int = 10_000,
         order: Literal["asc", "desc"] = "asc",
+        provider: str | None = None,
     ) -> AsyncIterator[History]:
         """Yield the same bars page by page, asking for the next one when it is wanted.
 
@@ -172,13 +177,15 @@ class Rest:
             adjusted: What prices account for.
             limit: Most bars of a page, 1 to 50,000.
             order: ``asc`` = oldest first, ``desc`` = newest first.
+            provider: Whose bars.
 
         Raises:
             RequestError: The question is wrong, or the key is refused.
             NotFound: There are none.
             Unavailable: The server or the provider does not answer.
         """
-        params = _range(start, end, interval, adjusted) | {"limit": str(limit), "order": order}
+        params = _range(start, end, interval, adjusted, provider)
+        params |= {"limit": str(limit), "order": order}
         path = f"/historical/{_segment(symbol)}"
         while True:
             page = await self._get(path, params, History)
@@ -291,10 +298,14 @@ def _read(data: bytes, kind: type[T]) -> T:
         ) from None
 
 
-def _range(start: date, end: date | None, interval: str, adjusted: str) -> dict[str, str]:
+def _range(
+    start: date, end: date | None, interval: str, adjusted: str, provider: str | None
+) -> dict[str, str]:
     params = {"start_date": start.isoformat(), "interval": interval, "adjusted": adjusted}
     if end is not None:
         params["end_date"] = end.isoformat()
+    if provider is not None:
+        params["provider"] = provider
     return params
 
 

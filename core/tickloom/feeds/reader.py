@@ -119,15 +119,22 @@ class Reader:
         return replace(quote, fallback_from=setback[0], fallback_reason=setback[1])
 
     async def history(self, request: HistoryRequest) -> HistoricalData:
-        """Return bars of the first provider that has them.
+        """Return bars of the first provider that has them, or of the one that is named.
 
         Raises:
+            UnknownProvider: None of that name runs.
             TickloomError: What the last provider said, where nobody had them.
         """
-        plan = self.router.candidates(
-            request.symbol, lambda source: request.interval in source.info.intervals
-        )
-        return await self._first(plan, lambda source: source.history(request))
+
+        def able(source: Source) -> bool:
+            return request.interval in source.info.intervals
+
+        if request.provider is None:
+            plan = self.router.candidates(request.symbol, able)
+        else:
+            plan = [self.router.named(request.provider, request.symbol, able)]
+        question = replace(request, provider=None)
+        return await self._first(plan, lambda source: source.history(question))
 
     async def company(self, symbol: str) -> Company:
         """Return the description by the first provider that has one.

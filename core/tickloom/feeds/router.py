@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tickloom.errors import NotSupported, UnknownSymbol
+from tickloom.errors import NotSupported, UnknownProvider, UnknownSymbol
 from tickloom.feeds.source import Source
 from tickloom.settings import ProviderSettings
+from tickloom.store import LIVE
 
 PassedOver = Callable[[str, str], float | None]
 
@@ -61,6 +62,28 @@ class Router:
             raise NotSupported(f"no provider of {symbol} offers this: {names} cannot")
         return chosen
 
+    def named(self, name: str, symbol: str, able: Callable[[Source], bool]) -> Source:
+        """Return the provider of a name, whatever the order of ``[providers]``.
+
+        Raises:
+            UnknownProvider: None of that name runs.
+            UnknownSymbol: It may not serve the symbol.
+            NotSupported: It is not able to.
+        """
+        source = self.sources.get(name)
+        if source is None:
+            raise UnknownProvider(
+                "no provider of this name runs",
+                found=name,
+                expected="one of " + ", ".join(sorted([*self.sources, LIVE])),
+            )
+        owner = self._owner(symbol)
+        if not source.knows(symbol) or (owner is not None and owner is not source):
+            raise UnknownSymbol(f"provider {name} does not serve {symbol}", fix=self._advice())
+        if not able(source):
+            raise NotSupported(f"provider {name} does not offer this")
+        return source
+
     def searchers(self) -> list[Source]:
         """Return the providers that can be searched, first choice first.
 
@@ -97,12 +120,19 @@ class Router:
         return sorted(serving, key=lambda one: self._passed_over(one.name, symbol) is not None)
 
     def _serving(self, symbol: str) -> list[Source]:
+        owner = self._owner(symbol)
+        if owner is not None:
+            return [owner] if owner.knows(symbol) else []
+        named = [source for source in self._named if source.knows(symbol)]
+        return named or [source for source in self._others if source.knows(symbol)]
+
+    def _owner(self, symbol: str) -> Source | None:
+        """Return whose namespace a symbol is in; ``None`` = it is in the common one."""
         for source in self.sources.values():
             namespace = source.info.namespace
             if namespace is not None and symbol.startswith(namespace):
-                return [source] if source.knows(symbol) else []
-        named = [source for source in self._named if source.knows(symbol)]
-        return named or [source for source in self._others if source.knows(symbol)]
+                return source
+        return None
 
     def _unknown(self, symbol: str) -> UnknownSymbol:
         return UnknownSymbol(f"no provider serves {symbol}", fix=self._advice())

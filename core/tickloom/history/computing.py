@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -19,9 +18,6 @@ from tickloom.history.supply import Gathered, Supply
 from tickloom.model import Dividend, Interval, PriceAdjustment, day_of
 from tickloom.roles import HistoryRequest
 from tickloom.store.days import Days, overlap
-
-TellsActions = Callable[[str], bool]
-"""Whether a provider's unadjusted daily bars come with all splits and dividends of their days."""
 
 _DAY = timedelta(days=1)
 # An event of today may be published with the first trade.
@@ -46,13 +42,11 @@ class Computing:
 
     Args:
         supply: Where bars come from.
-        tells_actions: See above.
         clock: Says how long what is known of today counts.
     """
 
-    def __init__(self, supply: Supply, tells_actions: TellsActions, clock: Clock) -> None:
+    def __init__(self, supply: Supply, clock: Clock) -> None:
         self._supply = supply
-        self._tells_actions = tells_actions
         self._clock = clock
         self._known: dict[tuple[str, str, date], float] = {}
 
@@ -81,7 +75,7 @@ class Computing:
         return Computed(recipe=gathered.look.recipe(request.interval), gathered=gathered)
 
     async def adjusted(
-        self, request: HistoryRequest, days: Days, rest: Days | None
+        self, request: HistoryRequest, days: Days, rest: Days | None, nobody: str | None = None
     ) -> Computed | None:
         """Return how bars are adjusted; ``None`` = they cannot be.
 
@@ -89,6 +83,13 @@ class Computing:
         and so are its unadjusted days until yesterday, which its splits and dividends came with.
         For those of today it is asked once in a quarter of an hour. Where it does not answer,
         prices of the past are in the shares of the last day that is known.
+
+        Args:
+            request: The question.
+            days: Those whose bars are wanted.
+            rest: Those whose bars are needed; ``None`` = none are.
+            nobody: Why nobody else can answer: what is stored is then made do with, and nobody is
+                asked. ``None`` = somebody may.
 
         Raises:
             TickloomError: Why the newest days cannot be had.
@@ -98,35 +99,50 @@ class Computing:
         until = Days(days.first, max(today, days.first))
         daily = await self._supply.look(replace(raw, interval=Interval.DAY), until)
         provider = daily.provider
-        if provider is None or not self._tells_actions(provider):
+        if provider is None or not all(map(self._supply.has_actions, daily.stretches)):
             return None
         base = await self._base(raw, days, daily)
         if base is None or base.provider != provider:
             return None
-        is_needed = base is daily and days.last >= today
-        told = await self._told(daily, provider, is_needed=is_needed)
+        if nobody is None:
+            is_needed = base is daily and days.last >= today
+            told = await self._told(daily, provider, is_needed=is_needed)
+        else:
+            told, rest = await self._stored(daily, nobody), None
         if told is None:
             return None
         # What was given for today is a part of the daily bars already.
         gathered = told if base is daily else await self._complete(base, rest)
         if gathered is None or gathered.look.provider != provider:
             return None
-        by = [(provider, until)]
-        splits, dividends = await self._supply.events_by(told.look.request, by)
+        gathered = replace(gathered, incomplete=gathered.incomplete or told.incomplete)
+        if base is daily:
+            part = overlap(gathered.look.days, days) or gathered.look.days
+            gathered = replace(gathered, look=replace(gathered.look, days=part))
+        return await self._with_factors(request, told.look, gathered)
+
+    async def _with_factors(
+        self, request: HistoryRequest, told: Look, gathered: Gathered
+    ) -> Computed | None:
+        """Return bars with what happened since then.
+
+        Args:
+            request: The question.
+            told: The daily bars until today.
+            gathered: The bars that are adjusted, of the same provider.
+        """
+        by = [(one.provider, told.days) for one in told.stretches[:1]]
+        splits, dividends = await self._supply.events_by(told.request, by)
         counted = dividends if request.adjustment is PriceAdjustment.ALL else ()
-        closes = await self._closes(told.look, counted)
+        closes = await self._closes(told, counted)
         try:
-            factors = Factors(splits, counted, closes, told.look.stretches[0].currency)
+            factors = Factors(splits, counted, closes, told.stretches[0].currency)
         except ValueError as error:
             logger.info("prices of {} are not adjusted by us: {}", request.symbol, error)
             return None
-        look = gathered.look
-        if base is daily:
-            look = replace(look, days=overlap(look.days, days) or look.days)
-        recipe = replace(look.recipe(request.interval), factors=factors)
+        recipe = replace(gathered.look.recipe(request.interval), factors=factors)
         paid = tuple(replace(one, amount=factors.amount_of(one)) for one in dividends)
-        gathered = replace(gathered, look=look, splits=splits, dividends=paid)
-        return Computed(recipe=recipe, gathered=gathered)
+        return Computed(recipe=recipe, gathered=replace(gathered, splits=splits, dividends=paid))
 
     async def _look(self, request: HistoryRequest, interval: Interval, days: Days) -> Look:
         today = self._supply.today(request.symbol)
@@ -158,7 +174,10 @@ class Computing:
         """Return the daily bars until today, for which the provider told what happened."""
         symbol = daily.request.symbol
         today = self._supply.today(symbol)
-        if not daily.is_settled(today):
+        # Others could give the bars of the newest days, but not what happened to these shares.
+        if not daily.is_settled(today) or (
+            daily.missing and not self._supply.tells_actions(provider)
+        ):
             return None
         only_today = all(gap.first >= today for gap in daily.missing)
         known = (symbol, provider, today)
@@ -176,6 +195,16 @@ class Computing:
             self._known.clear()
         self._known[known] = self._clock.monotonic() + _KNOWN_S
         return gathered
+
+    async def _stored(self, daily: Look, nobody: str) -> Gathered | None:
+        """Return the daily bars that are stored, and say what is not known of the newest days."""
+        if not daily.is_settled(self._supply.today(daily.request.symbol)):
+            return None
+        told = await self._supply.gather(daily, None)
+        if told is None or not daily.missing:
+            return told
+        first, last = daily.missing[0].first, daily.missing[-1].last
+        return replace(told, incomplete=f"nothing from {first} to {last}: {nobody}")
 
     async def _closes(self, look: Look, dividends: tuple[Dividend, ...]) -> dict[date, Decimal]:
         """Return for each ex-date the close of the last session before it."""

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
 
+from tickloom.cache import SingleFlight
 from tickloom.calendars import Calendars
 from tickloom.clock import Clock
 from tickloom.errors import NoData, RequestError, StoreUnavailable
 from tickloom.history.answer import HistoryAnswer, open_answer, rest_of
-from tickloom.history.computing import Computed, Computing, TellsActions
+from tickloom.history.computing import Computed, Computing
 from tickloom.history.formats import Style, encode
+from tickloom.history.live import live_bars
 from tickloom.history.page import ALL, Page, read_token
-from tickloom.history.planning import head_of, wanted_days
-from tickloom.history.supply import Ask, Supply
+from tickloom.history.planning import Look, head_of, wanted_days
+from tickloom.history.supply import NOBODY, Ask, Supply, TellsActions
 from tickloom.model import HistoricalData, PriceAdjustment
 from tickloom.roles import HistoryRequest
+from tickloom.store import LIVE
 from tickloom.store.days import Days
 from tickloom.store.history import HistoryStore
 
@@ -34,8 +38,9 @@ class Histories:
         ask: Asks the providers.
         clock: For the pause, and for the venue's day.
         calendars: Tell which days have a session; ``None`` = those that are known.
-        tells_actions: Whether a provider's unadjusted daily bars come with all splits and
-            dividends of their days; by default nobody's do, and nothing is adjusted here.
+        tells_actions: Whether the unadjusted daily bars of a provider that runs come with all
+            splits and dividends of their days, which is remembered with them; by default nobody's
+            do.
     """
 
     def __init__(
@@ -47,8 +52,9 @@ class Histories:
         tells_actions: TellsActions = lambda _provider: False,
     ) -> None:
         self._store = store
-        self._supply = Supply(store, ask, clock, calendars or Calendars())
-        self._computing = Computing(self._supply, tells_actions, clock)
+        self._supply = Supply(store, ask, clock, calendars or Calendars(), tells_actions)
+        self._computing = Computing(self._supply, clock)
+        self._asking: SingleFlight[Computed] = SingleFlight()
         self._counts = {
             "from_store": 0,
             "in_part": 0,
@@ -81,11 +87,10 @@ class Histories:
                 fix="Weeks begin on Monday and months on their first day: ask for a longer range.",
             )
         rest = rest_of(days, request, page, after)
-        try:
-            made = await self._made(request, days, rest)
-        except StoreUnavailable:
-            # It is left alone from now on, so that providers answer.
-            made = await self._made(request, days, rest)
+        question = replace(request, start=days.first, end=days.last)
+        # Many who want the same at once cost a provider one request, and the store one look.
+        made = await self._asking.run((question, rest), partial(self._make, question, days, rest))
+        self._count(made)
         today = self._supply.today(request.symbol)
         head = head_of(request, made.recipe, made.gathered.splits, made.gathered.dividends, today)
         head = replace(head, incomplete_reason=made.gathered.incomplete)
@@ -139,22 +144,45 @@ class Histories:
         return {**self._counts, **self._supply.stats()}
 
     async def aclose(self) -> None:
-        """Let go of the database; may be called twice."""
+        """Cancel the questions that still run and let go of the database; may be called twice."""
+        await self._asking.aclose()
         await self._store.aclose()
+
+    async def _make(self, request: HistoryRequest, days: Days, rest: Days | None) -> Computed:
+        try:
+            return await self._made(request, days, rest)
+        except StoreUnavailable:
+            # It is left alone from now on, so that providers answer.
+            return await self._made(request, days, rest)
 
     async def _made(self, request: HistoryRequest, days: Days, rest: Days | None) -> Computed:
         supply = self._supply
+        if request.provider == LIVE:
+            return await live_bars(supply, request, days)
         direct = await supply.look(request, days)
-        made = None
+        made: Computed | None = None
         if not direct.is_settled(supply.today(request.symbol)):
             if request.adjustment is not PriceAdjustment.NONE:
                 made = await self._computing.adjusted(request, days, rest)
             made = made or await self._computing.rolled(request, days, rest)
         if made is None:
-            gathered = await supply.gather(direct, rest) or await supply.whole(direct)
-            made = Computed(recipe=gathered.look.recipe(), gathered=gathered)
-        self._count(made)
+            made = await self._given(direct, days, rest)
         return made
+
+    async def _given(self, direct: Look, days: Days, rest: Days | None) -> Computed:
+        supply = self._supply
+        try:
+            gathered = await supply.gather(direct, rest) or await supply.whole(direct)
+        except (*NOBODY, NoData) as error:
+            request = direct.request
+            if request.adjustment is PriceAdjustment.NONE:
+                raise
+            # Who gave the unadjusted bars may run no more, and others may not adjust.
+            made = await self._computing.adjusted(request, days, rest, nobody=str(error))
+            if made is None:
+                raise
+            return made
+        return Computed(recipe=gathered.look.recipe(), gathered=gathered)
 
     def _count(self, made: Computed) -> None:
         answers, stretches = len(made.gathered.answers), len(made.recipe.stretches)

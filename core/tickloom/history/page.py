@@ -59,7 +59,7 @@ def read_token(token: str, request: HistoryRequest, order: Order) -> datetime:
     """Return the time of the last bar before the page, aware UTC.
 
     The dates of the question may differ from those of the first page, so that an absent end date
-    may mean the next day meanwhile; symbol, interval, adjustment and order may not.
+    may mean the next day meanwhile; symbol, interval, adjustment, order and provider may not.
 
     Raises:
         RequestError: It is no token, or one of another question.
@@ -77,8 +77,9 @@ def read_token(token: str, request: HistoryRequest, order: Order) -> datetime:
             "the page token belongs to another question",
             found=verbatim(
                 f"{request.symbol}, {request.interval}, adjusted {request.adjustment}, {order}"
+                + ("" if request.provider is None else f", of {request.provider}")
             ),
-            expected="the symbol, interval, adjustment and order of the first page",
+            expected="the symbol, interval, adjustment, order and provider of the first page",
             fix="Ask without a token to begin again.",
         )
     moment = int.from_bytes(payload[1 + _FINGERPRINT_BYTES :], "big", signed=True)
@@ -97,4 +98,6 @@ def _decoded(token: str) -> bytes | None:
 
 def _fingerprint(request: HistoryRequest, order: Order) -> bytes:
     text = f"{request.symbol} {request.interval} {request.adjustment} {order}"
+    if request.provider is not None:
+        text += f" {request.provider}"
     return blake2b(text.encode(), digest_size=_FINGERPRINT_BYTES).digest()

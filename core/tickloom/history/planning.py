@@ -109,6 +109,7 @@ def look_at(
             currency=one.currency,
             exchange=one.exchange,
             is_stale=one.is_rewritten and day_of(request.symbol, one.received_at) != today,
+            has_actions=one.has_actions,
         )
         for one in ranges
     )

@@ -41,6 +41,7 @@ class Stretch(Struct, frozen=True, kw_only=True):
         currency: Of the prices; ``None`` = not stated.
         exchange: The venue as the provider names it; ``None`` = not stated.
         is_stale: Their ``adjusted_close`` is that of an earlier day, and is left out.
+        has_actions: All splits and dividends of these days are stored; false = that is not known.
         bars: Those that the provider just gave, oldest first; ``None`` = they are in the store.
     """
 
@@ -51,6 +52,7 @@ class Stretch(Struct, frozen=True, kw_only=True):
     currency: str | None = None
     exchange: str | None = None
     is_stale: bool = False
+    has_actions: bool = False
     bars: tuple[Bar, ...] | None = None
 
 

@@ -19,6 +19,7 @@ from tickloom.errors import (
     StoreUnavailable,
     TickloomError,
     Unavailable,
+    UnknownProvider,
     UnknownSymbol,
     verbatim,
 )
@@ -42,14 +43,17 @@ from tickloom.model import (
     day_of,
 )
 from tickloom.roles import HistoryRequest
-from tickloom.store.bars import BarBatch, BarQuery
+from tickloom.store.bars import BarBatch, BarQuery, BarSpan
 from tickloom.store.days import Days, overlap
 from tickloom.store.history import HistoryStore
 from tickloom.store.keeping import is_kept
 
 Ask = Callable[[HistoryRequest], Awaitable[HistoricalData]]
 
-_NOBODY = (Unavailable, UnknownSymbol, NotSupported)
+TellsActions = Callable[[str], bool]
+"""Whether a provider that runs gives unadjusted days with all of their splits and dividends."""
+
+NOBODY = (Unavailable, UnknownSymbol, UnknownProvider, NotSupported)
 """Nobody who could know was there to be asked; no word on whether there are bars."""
 
 _PAUSE_S = 15.0
@@ -89,13 +93,22 @@ class Supply:
         ask: Asks the providers.
         clock: For the pause, and for the venue's day.
         calendars: Tell which days have a session.
+        tells_actions: See above.
     """
 
-    def __init__(self, store: HistoryStore, ask: Ask, clock: Clock, calendars: Calendars) -> None:
+    def __init__(
+        self,
+        store: HistoryStore,
+        ask: Ask,
+        clock: Clock,
+        calendars: Calendars,
+        tells_actions: TellsActions,
+    ) -> None:
         self.store = store
         self._ask = ask
         self._clock = clock
         self._calendars = calendars
+        self.tells_actions = tells_actions
         self._again_s = 0.0
         self._warned_s = -_WARNING_INTERVAL_S
         self.failures = 0
@@ -160,7 +173,7 @@ class Supply:
                 empty = await self._remember_empty(look, gap, today)
                 stretches += [] if empty is None else [empty]
                 continue
-            except _NOBODY as error:
+            except NOBODY as error:
                 if not look.is_settled(today):
                     raise
                 # Months that are stored are not withheld for the newest days.
@@ -205,7 +218,10 @@ class Supply:
         )
         if self._is_used(request.interval):
             try:
-                await self.store.keep([BarBatch(history=empty, complete=(days,))])
+                batch = BarBatch(
+                    history=empty, complete=(days,), has_actions=self._has_actions(empty)
+                )
+                await self.store.keep([batch])
             except TickloomError as error:
                 self.pause(error)
         return given_stretch(empty, days)
@@ -239,7 +255,7 @@ class Supply:
         answer = await self._ask(part)
         if self._is_used(request.interval):
             try:
-                await self.store.put(answer)
+                await self.store.put(answer, has_actions=self._has_actions(answer))
             except TickloomError as error:
                 self.pause(error)
         if len(answer.data_points) > _INLINE_BARS:
@@ -256,6 +272,17 @@ class Supply:
                     found=verbatim(f"{dropped} bars of other days"),
                 )
         return clipped
+
+    def _has_actions(self, answer: HistoricalData) -> bool:
+        is_raw = answer.adjustment == PriceAdjustment.NONE and answer.interval == Interval.DAY
+        return is_raw and self.tells_actions(answer.provider)
+
+    def has_actions(self, stretch: Stretch) -> bool:
+        """True where all splits and dividends of unadjusted days are known.
+
+        Of days that were stored before anybody took note of it the provider's plugin says so.
+        """
+        return stretch.has_actions or self.tells_actions(stretch.provider)
 
     async def events(
         self, look: Look, days: Days
@@ -291,8 +318,28 @@ class Supply:
         async for piece in self.store.read(query):
             yield piece
 
+    async def spans(self, query: BarQuery) -> list[BarSpan]:
+        """Return what is stored of a series, complete or not, by currency.
+
+        Raises:
+            NotSupported: There is no database.
+            StoreUnavailable: It is away, and nobody else has them.
+        """
+        if not self.store.keeps:
+            raise NotSupported("nothing is stored: there is no database", fix="Set database.url.")
+        left_s = self._again_s - self._clock.monotonic()
+        if left_s > 0:
+            raise StoreUnavailable("the database failed a moment ago", retry_after_s=left_s)
+        try:
+            return await self.store.spans(query)
+        except TickloomError as error:
+            self.pause(error)
+            raise StoreUnavailable(str(error)) from error
+
     def pause(self, error: TickloomError) -> None:
-        """Leave the database alone for a while."""
+        """Leave the database alone for a while; what fails meanwhile does not make that longer."""
+        if self._clock.monotonic() < self._again_s:
+            return
         self.failures += 1
         self._again_s = self._clock.monotonic() + _PAUSE_S
         logger.warning("history is neither read from the database nor stored now: {}", error)

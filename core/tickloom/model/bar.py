@@ -118,8 +118,8 @@ class HistoricalData(Struct, frozen=True, kw_only=True, omit_defaults=True):
         fallback_reason: Why it did not.
         sources: Which provider each range of days came from, oldest first; providers leave it
             empty, and the host fills it in.
-        incomplete_reason: Why bars of the newest days are missing, where nobody could be asked for
-            them; ``None`` = nothing is missing.
+        incomplete_reason: Why bars are missing: those of the newest days, where nobody could be
+            asked for them, or any, of bars that were built from the stream; ``None`` = none are.
     """
 
     symbol: str

@@ -9,10 +9,11 @@ from tickloom.store.bars import BarBatch, BarQuery, StoredRange
 from tickloom.store.companies import CompanyStore
 from tickloom.store.days import Days
 from tickloom.store.door import open_door
-from tickloom.store.history import HistoryStore, Kept, StoredHistory
+from tickloom.store.history import HistoryStore, Kept
 from tickloom.store.job_log import JobLog, open_job_log
 from tickloom.store.journal import Journal
 from tickloom.store.journals import open_bar_journal, open_journal
+from tickloom.store.livebars import PROVIDER as LIVE
 from tickloom.store.livebars import BarKeeper
 from tickloom.store.postgres import PostgresBackend
 from tickloom.store.quality import QualityStore
@@ -23,6 +24,7 @@ from tickloom.store.sqlite import SqliteBackend
 from tickloom.store.writer import QuoteWriter
 
 __all__ = [
+    "LIVE",
     "Backend",
     "BarBatch",
     "BarKeeper",
@@ -42,7 +44,6 @@ __all__ = [
     "Record",
     "Retention",
     "SqliteBackend",
-    "StoredHistory",
     "StoredRange",
     "known_migrations",
     "migrate",

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from tickloom.model import Company, Interval, PriceAdjustment
 from tickloom.store.address import kind_of
-from tickloom.store.bars import BarBatch, BarQuery, ProviderBar, StoredAction, StoredRange
+from tickloom.store.bars import BarBatch, BarQuery, BarSpan, ProviderBar, StoredAction, StoredRange
 from tickloom.store.columns import TextForm, TextPiece
 from tickloom.store.days import Days
 from tickloom.store.postgres import PostgresBackend
@@ -100,6 +100,14 @@ class Backend(Protocol):
         """
         ...
 
+    async def read_spans(self, query: BarQuery) -> list[BarSpan]:
+        """Return what there is of a series, by currency, the one that began first first.
+
+        Raises:
+            StoreUnavailable: The database is away or was not opened.
+        """
+        ...
+
     async def read_actions(self, symbol: str, days: Days) -> list[StoredAction]:
         """Return splits and dividends of the days by all providers, oldest first.
 
@@ -177,6 +185,10 @@ class NoBackend:
         interval: Interval,  # noqa: ARG002
         adjustment: PriceAdjustment,  # noqa: ARG002
     ) -> list[StoredRange]:
+        """Return nothing: nothing was stored."""
+        return []
+
+    async def read_spans(self, query: BarQuery) -> list[BarSpan]:  # noqa: ARG002 - as its twins
         """Return nothing: nothing was stored."""
         return []
 

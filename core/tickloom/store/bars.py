@@ -41,7 +41,7 @@ ACTION_COLUMNS = (*ACTION_KEY, "ratio", "amount", "currency", "received_at")
 RANGE_COLUMNS = (
     *SERIES,
     *("first_day", "last_day", "timeliness", "currency", "exchange"),
-    *("is_rewritten", "received_at"),
+    *("is_rewritten", "has_actions", "received_at"),
 )
 
 ADJUSTED_FROM = 1_000
@@ -57,6 +57,16 @@ ProviderBar: TypeAlias = tuple[str, Bar]
 """The name of the provider that a bar is from, and the bar."""
 
 
+def tuple_of(columns: Sequence[str], table: str) -> str:
+    """Return columns of a table as SQL compares them with those of another."""
+    return "(" + ", ".join(f"{table}.{name}" for name in columns) + ")"
+
+
+def replaced(columns: Sequence[str]) -> str:
+    """Return the part of an upsert that sets columns of the old row to those of the new one."""
+    return ", ".join(f"{name} = excluded.{name}" for name in columns)
+
+
 class BarBatch(Struct, frozen=True, kw_only=True):
     """An answer of a provider, and which of its days are done with.
 
@@ -64,10 +74,12 @@ class BarBatch(Struct, frozen=True, kw_only=True):
         history: What is stored; its bars may be any part of the answer.
         complete: The days that were asked for and are over, with or without bars: they need not
             be asked for again.
+        has_actions: The provider told all splits and dividends of these days.
     """
 
     history: HistoricalData
     complete: tuple[Days, ...] = ()
+    has_actions: bool = False
 
     @property
     def series(self) -> SeriesKey:
@@ -101,6 +113,22 @@ class BarQuery(Struct, frozen=True, kw_only=True):
     provider: str | None = None
 
 
+class BarSpan(Struct, frozen=True, kw_only=True):
+    """Bars of one series in one currency.
+
+    Attributes:
+        first: Begin of the oldest one, aware UTC.
+        last: Begin of the newest one, aware UTC.
+        received_at: When the newest of them was received, aware UTC.
+        currency: Of the prices; ``None`` = not stated.
+    """
+
+    first: datetime
+    last: datetime
+    received_at: datetime
+    currency: str | None = None
+
+
 class StoredRange(Struct, frozen=True, kw_only=True):
     """Days of one series that a provider gave completely.
 
@@ -113,6 +141,8 @@ class StoredRange(Struct, frozen=True, kw_only=True):
         exchange: The venue as the provider names it; ``None`` = not stated.
         is_rewritten: Some of its prices are adjusted, so that every later split or dividend makes
             others of them: they are those of the day on which they were received.
+        has_actions: The provider told all splits and dividends of these days; false = it did not,
+            or nobody took note.
     """
 
     days: Days
@@ -122,6 +152,7 @@ class StoredRange(Struct, frozen=True, kw_only=True):
     currency: str | None = None
     exchange: str | None = None
     is_rewritten: bool = False
+    has_actions: bool = False
 
 
 class StoredAction(Struct, frozen=True):
@@ -247,7 +278,8 @@ def range_row(series: SeriesKey, stored: StoredRange) -> Row:
     return (
         *series,
         *(stored.days.first, stored.days.last, Timeliness(stored.timeliness).value),
-        *(stored.currency, stored.exchange, stored.is_rewritten, _utc(stored.received_at)),
+        *(stored.currency, stored.exchange, stored.is_rewritten, stored.has_actions),
+        _utc(stored.received_at),
     )
 
 
@@ -266,6 +298,7 @@ def new_ranges(batch: BarBatch) -> list[StoredRange]:
             currency=history.currency,
             exchange=history.exchange,
             is_rewritten=is_rewritten,
+            has_actions=batch.has_actions,
         )
         for days in batch.complete
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from datetime import date
 from typing import Any
@@ -18,20 +18,18 @@ from tickloom.model import (
     Bar,
     Dividend,
     HistoricalData,
-    Interval,
     PriceAdjustment,
     Split,
     day_of,
 )
 from tickloom.roles import HistoryRequest
 from tickloom.store.backend import Backend
-from tickloom.store.bars import BarBatch, BarQuery, SeriesKey, StoredRange
+from tickloom.store.bars import BarBatch, BarQuery, BarSpan, SeriesKey, StoredRange
 from tickloom.store.columns import TextForm, bars_to_text, behind
-from tickloom.store.days import Days, merge, trim, without
+from tickloom.store.days import Days
 from tickloom.store.keeping import (
     IsSession,
     asked_days,
-    bounds,
     cut,
     halves,
     is_kept,
@@ -43,30 +41,6 @@ from tickloom.store.ranges import share_out
 _PIECE_BARS = 2_000
 _WRITE_BARS = 20_000
 _WARNING_INTERVAL_S = 10.0
-
-
-class StoredHistory(Struct, frozen=True, kw_only=True):
-    """What is stored of the days that were asked for.
-
-    Attributes:
-        symbol: Canonical.
-        interval: Length of each bar.
-        adjustment: What the prices account for.
-        bars: Oldest first, each from the provider that its day's range names.
-        ranges: Which days are there, in order, and who gave them.
-        missing: Which days are not; empty = all that was asked for is here.
-        splits: Of the stored days, by their providers, oldest first.
-        dividends: Of the stored days, by their providers, oldest first.
-    """
-
-    symbol: str
-    interval: Interval
-    adjustment: PriceAdjustment
-    bars: tuple[Bar, ...]
-    ranges: tuple[StoredRange, ...]
-    missing: tuple[Days, ...]
-    splits: tuple[Split, ...] = ()
-    dividends: tuple[Dividend, ...] = ()
 
 
 class Kept(Struct, frozen=True, kw_only=True):
@@ -112,45 +86,6 @@ class HistoryStore:
         """False where there is no database."""
         return self._backend.name != "none"
 
-    async def missing(self, request: HistoryRequest) -> list[Days]:
-        """Return the days that must be asked of a provider, in order; empty = all is stored.
-
-        Raises:
-            StoreUnavailable: The database is away.
-        """
-        return self._missing(request, await self.ranges(request))
-
-    async def get(self, request: HistoryRequest) -> StoredHistory:
-        """Return what is stored, all at once.
-
-        Raises:
-            StoreUnavailable: The database is away.
-        """
-        ranges = await self.ranges(request)
-        bars: list[Bar] = []
-        async for piece in self._pieces(request, ranges):
-            bars += piece
-        splits, dividends = await self.events(request, [(one.provider, one.days) for one in ranges])
-        return StoredHistory(
-            symbol=request.symbol,
-            interval=request.interval,
-            adjustment=request.adjustment,
-            bars=tuple(bars),
-            ranges=tuple(ranges),
-            missing=tuple(self._missing(request, ranges)),
-            splits=splits,
-            dividends=dividends,
-        )
-
-    async def pieces(self, request: HistoryRequest) -> AsyncIterator[list[Bar]]:
-        """Yield the stored bars oldest first, at most 2,000 at a time.
-
-        Raises:
-            StoreUnavailable: The database is away.
-        """
-        async for piece in self._pieces(request, await self.ranges(request)):
-            yield piece
-
     async def read_text(self, query: BarQuery, form: TextForm) -> AsyncGenerator[bytes, None]:
         """Yield the bars of one provider as text, oldest first, in pieces of some thousand.
 
@@ -173,17 +108,21 @@ class HistoryStore:
             self._is_open = False
             raise
 
-    async def put(self, *answers: HistoricalData) -> Kept:
+    async def put(self, *answers: HistoricalData, has_actions: bool = False) -> Kept:
         """Store answers; what the database refuses is counted and told, the rest is stored.
 
         Today's bars, and those of a week or month that still runs, are not stored: they change.
+
+        Args:
+            answers: As providers gave them.
+            has_actions: They come with all splits and dividends of their days.
 
         Raises:
             StoreUnavailable: The database is away; nothing that counts as complete is lost.
         """
         sifted = [sift(answer, self._today(answer.symbol), self._is_session) for answer in answers]
         kept = replace(
-            await self.keep([one.batch for one in sifted]),
+            await self.keep([replace(one.batch, has_actions=has_actions) for one in sifted]),
             unfinished=sum(one.unfinished for one in sifted),
             outside=sum(one.outside for one in sifted),
         )
@@ -248,33 +187,14 @@ class HistoryStore:
         stored = [
             old
             for old in stored
-            if with_stale
-            or not old.is_rewritten
-            or day_of(request.symbol, old.received_at) == today
+            if request.provider in {None, old.provider}
+            and (
+                with_stale
+                or not old.is_rewritten
+                or day_of(request.symbol, old.received_at) == today
+            )
         ]
         return share_out(_asked(request), stored)
-
-    def _missing(self, request: HistoryRequest, ranges: Iterable[StoredRange]) -> list[Days]:
-        left = without(_asked(request), (range_.days for range_ in ranges))
-        symbol = request.symbol
-        trimmed = (trim(days, lambda day: self._is_session(symbol, day)) for days in left)
-        return [days for days in trimmed if days is not None]
-
-    async def _pieces(
-        self, request: HistoryRequest, ranges: Sequence[StoredRange]
-    ) -> AsyncIterator[list[Bar]]:
-        for provider, days in _runs(ranges):
-            since, until = bounds(request.symbol, days)
-            query = BarQuery(
-                symbol=request.symbol,
-                interval=request.interval,
-                adjustment=request.adjustment,
-                since=since,
-                until=until,
-                provider=provider,
-            )
-            async for bars in self.read(query):
-                yield bars
 
     async def read(self, query: BarQuery) -> AsyncIterator[list[Bar]]:
         """Yield the bars of ``query`` oldest first, at most 2,000 at a time.
@@ -286,6 +206,18 @@ class HistoryStore:
             backend = await self._open()
             async for piece in backend.read_bars(query, _PIECE_BARS):
                 yield [bar for _, bar in piece]
+        except StoreUnavailable:
+            self._is_open = False
+            raise
+
+    async def spans(self, query: BarQuery) -> list[BarSpan]:
+        """Return what there is of a series, complete or not, by currency.
+
+        Raises:
+            StoreUnavailable: The database is away.
+        """
+        try:
+            return await (await self._open()).read_spans(query)
         except StoreUnavailable:
             self._is_open = False
             raise
@@ -362,15 +294,3 @@ class HistoryStore:
 
 def _asked(request: HistoryRequest) -> Days:
     return asked_days(request.interval, request.start, request.end)
-
-
-def _runs(ranges: Sequence[StoredRange]) -> list[tuple[str, Days]]:
-    runs: list[tuple[str, Days]] = []
-    for range_ in ranges:
-        if runs and runs[-1][0] == range_.provider:
-            joined = merge([runs[-1][1], range_.days])
-            if len(joined) == 1:
-                runs[-1] = (range_.provider, joined[0])
-                continue
-        runs.append((range_.provider, range_.days))
-    return runs

@@ -13,7 +13,7 @@ from tickloom.errors import StoreUnavailable
 from tickloom.model import Company, Interval, PriceAdjustment
 from tickloom.settings import redact_url
 from tickloom.store import companies, partitions, postgres_bars, postgres_columns
-from tickloom.store.bars import BarBatch, BarQuery, ProviderBar, StoredAction, StoredRange
+from tickloom.store.bars import BarBatch, BarQuery, BarSpan, ProviderBar, StoredAction, StoredRange
 from tickloom.store.columns import TextForm, TextPiece, before, sizes
 from tickloom.store.days import Days
 from tickloom.store.failures import explain_postgres
@@ -168,6 +168,11 @@ class PostgresBackend:
         async with self._connection() as connection:
             key = (symbol, interval.value, adjustment.value)
             return await postgres_bars.read_ranges(connection, key)
+
+    async def read_spans(self, query: BarQuery) -> list[BarSpan]:
+        """Return what there is of a series, by currency."""
+        async with self._connection() as connection:
+            return await postgres_bars.read_spans(connection, query)
 
     async def read_actions(self, symbol: str, days: Days) -> list[StoredAction]:
         """Return splits and dividends of the days, oldest first."""

@@ -23,6 +23,7 @@ from tickloom.store.bars import (
     TRADED,
     BarBatch,
     BarQuery,
+    BarSpan,
     ProviderBar,
     SeriesKey,
     StoredAction,
@@ -32,6 +33,8 @@ from tickloom.store.bars import (
     check,
     new_ranges,
     range_row,
+    replaced,
+    tuple_of,
 )
 from tickloom.store.days import Days
 from tickloom.store.partitions import Partition, partition_of
@@ -50,14 +53,6 @@ MAKE_STAGING = (
 """Makes what bars are copied to; once for each connection."""
 
 
-def _tuple(names: Sequence[str], table: str) -> str:
-    return "(" + ", ".join(f"{table}.{name}" for name in names) + ")"
-
-
-def _set(columns: Sequence[str]) -> str:
-    return ", ".join(f"{name} = excluded.{name}" for name in columns)
-
-
 def _places(columns: Sequence[str]) -> str:
     return ", ".join(f"${number}" for number, _ in enumerate(columns, 1))
 
@@ -66,16 +61,16 @@ _NAMES = ", ".join(BAR_COLUMNS)
 _UPSERT_BARS = (
     f"INSERT INTO bars ({_NAMES}) SELECT {_NAMES} FROM {_STAGING} "  # noqa: S608 - own names
     f"ON CONFLICT ({', '.join(BAR_KEY)}) DO UPDATE SET "
-    f"{_set([*COMPARED, 'received_at'])}, updated_at = now(), state = CASE "
-    f"WHEN {_tuple(TRADED, 'bars')} IS DISTINCT FROM {_tuple(TRADED, 'excluded')} "
+    f"{replaced([*COMPARED, 'received_at'])}, updated_at = now(), state = CASE "
+    f"WHEN {tuple_of(TRADED, 'bars')} IS DISTINCT FROM {tuple_of(TRADED, 'excluded')} "
     "THEN 'corrected' ELSE bars.state END "
-    f"WHERE {_tuple(COMPARED, 'bars')} IS DISTINCT FROM {_tuple(COMPARED, 'excluded')}"
+    f"WHERE {tuple_of(COMPARED, 'bars')} IS DISTINCT FROM {tuple_of(COMPARED, 'excluded')}"
 )
 _ACTION_VALUES = [name for name in ACTION_COLUMNS if name not in ACTION_KEY]
 _UPSERT_ACTIONS = (
     f"INSERT INTO corporate_actions ({', '.join(ACTION_COLUMNS)}) "  # noqa: S608 - own names
     f"VALUES ({_places(ACTION_COLUMNS)}) ON CONFLICT ({', '.join(ACTION_KEY)}) "
-    f"DO UPDATE SET {_set(_ACTION_VALUES)}, updated_at = now()"
+    f"DO UPDATE SET {replaced(_ACTION_VALUES)}, updated_at = now()"
 )
 _RANGES = f"SELECT {', '.join(RANGE_COLUMNS)} FROM history_ranges WHERE symbol = ANY($1)"  # noqa: S608 - own names
 _DELETE_RANGES = (
@@ -90,6 +85,11 @@ _READ = (
     "WHERE symbol = $1 AND interval = $2 AND adjustment = $3 AND timestamp >= $4 "
     "AND timestamp < $5 AND (timestamp, provider) > ($4, $6) "
     "AND ($7::text IS NULL OR provider = $7) ORDER BY timestamp, provider LIMIT $8"
+)
+_SPANS = (
+    "SELECT currency, min(timestamp), max(timestamp), max(received_at) FROM bars "
+    "WHERE symbol = $1 AND interval = $2 AND adjustment = $3 AND timestamp >= $4 "
+    "AND timestamp < $5 AND ($6::text IS NULL OR provider = $6) GROUP BY currency ORDER BY 2"
 )
 _ACTIONS = (
     "SELECT provider, kind, day, ratio, amount, currency, number FROM corporate_actions "
@@ -182,6 +182,7 @@ def _range(row: asyncpg.Record) -> StoredRange:
         currency=row["currency"],
         exchange=row["exchange"],
         is_rewritten=row["is_rewritten"],
+        has_actions=row["has_actions"],
     )
 
 
@@ -212,6 +213,20 @@ def _bar(row: Sequence[Any]) -> ProviderBar:
         trade_count=trades,
         vwap=vwap,
     )
+
+
+async def read_spans(connection: asyncpg.Connection, query: BarQuery) -> list[BarSpan]:
+    """Return what there is of a series, by currency."""
+    rows = await connection.fetch(
+        _SPANS,
+        *(query.symbol, query.interval.value, query.adjustment.value),
+        *(query.since, query.until, query.provider),
+        timeout=_ANSWER_LIMIT_S,
+    )
+    return [
+        BarSpan(currency=currency, first=first, last=last, received_at=received_at)
+        for currency, first, last, received_at in rows
+    ]
 
 
 async def read_actions(

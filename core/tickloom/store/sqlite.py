@@ -15,7 +15,7 @@ from tickloom.model import Company, Interval, PriceAdjustment, encode_json
 from tickloom.settings import redact_url
 from tickloom.store import companies, sqlite_bars, sqlite_columns
 from tickloom.store.address import sqlite_path
-from tickloom.store.bars import BarBatch, BarQuery, ProviderBar, StoredAction, StoredRange
+from tickloom.store.bars import BarBatch, BarQuery, BarSpan, ProviderBar, StoredAction, StoredRange
 from tickloom.store.columns import TextForm, TextPiece, before, sizes
 from tickloom.store.days import Days
 from tickloom.store.failures import explain_sqlite
@@ -115,6 +115,10 @@ class SqliteBackend:
         """Return what is stored of a series, by provider and day."""
         key = (symbol, interval.value, adjustment.value)
         return await self._call(lambda: sqlite_bars.read_ranges(self._opened(), key))
+
+    async def read_spans(self, query: BarQuery) -> list[BarSpan]:
+        """Return what there is of a series, by currency."""
+        return await self._call(lambda: sqlite_bars.read_spans(self._opened(), query))
 
     async def read_actions(self, symbol: str, days: Days) -> list[StoredAction]:
         """Return splits and dividends of the days, oldest first."""

@@ -22,6 +22,7 @@ from tickloom.store.bars import (
     TRADED,
     BarBatch,
     BarQuery,
+    BarSpan,
     ProviderBar,
     SeriesKey,
     StoredAction,
@@ -31,6 +32,8 @@ from tickloom.store.bars import (
     check,
     new_ranges,
     range_row,
+    replaced,
+    tuple_of,
 )
 from tickloom.store.days import Days
 from tickloom.store.ranges import put_over
@@ -39,42 +42,39 @@ from tickloom.store.rows import Row
 _NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now') || '000+00:00'"
 
 
-def _tuple(names: Sequence[str], table: str) -> str:
-    return "(" + ", ".join(f"{table}.{name}" for name in names) + ")"
-
-
 def _insert(table: str, columns: Sequence[str]) -> str:
     places = ", ".join("?" * len(columns))
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"  # noqa: S608 - own names
 
 
-def _set(columns: Sequence[str]) -> str:
-    return ", ".join(f"{name} = excluded.{name}" for name in columns)
-
-
 _UPSERT_BARS = (
     f"{_insert('bars', BAR_COLUMNS)} ON CONFLICT ({', '.join(BAR_KEY)}) DO UPDATE SET "
-    f"{_set([*COMPARED, 'received_at'])}, updated_at = {_NOW}, "
-    f"state = iif({_tuple(TRADED, 'bars')} IS NOT {_tuple(TRADED, 'excluded')}, "
+    f"{replaced([*COMPARED, 'received_at'])}, updated_at = {_NOW}, "
+    f"state = iif({tuple_of(TRADED, 'bars')} IS NOT {tuple_of(TRADED, 'excluded')}, "
     "'corrected', bars.state) "
-    f"WHERE {_tuple(COMPARED, 'bars')} IS NOT {_tuple(COMPARED, 'excluded')}"
+    f"WHERE {tuple_of(COMPARED, 'bars')} IS NOT {tuple_of(COMPARED, 'excluded')}"
 )
 _ACTION_VALUES = [name for name in ACTION_COLUMNS if name not in ACTION_KEY]
 _UPSERT_ACTIONS = (
     f"{_insert('corporate_actions', ACTION_COLUMNS)} "
     f"ON CONFLICT ({', '.join(ACTION_KEY)}) DO UPDATE SET "
-    f"{_set(_ACTION_VALUES)}, updated_at = {_NOW}"
+    f"{replaced(_ACTION_VALUES)}, updated_at = {_NOW}"
 )
 _INSERT_RANGE = _insert("history_ranges", RANGE_COLUMNS)
 _OF_SERIES = "symbol = ? AND interval = ? AND adjustment = ?"
 _RANGES = (
     "SELECT first_day, last_day, provider, received_at, timeliness, currency, exchange, "  # noqa: S608 - own names
-    f"is_rewritten FROM history_ranges WHERE {_OF_SERIES} ORDER BY provider, first_day"
+    f"is_rewritten, has_actions FROM history_ranges WHERE {_OF_SERIES} ORDER BY provider, first_day"
 )
 _READ = (
     f"SELECT provider, timestamp, {', '.join((*PRICES, 'volume', 'trade_count'))} FROM bars "  # noqa: S608 - own names
     f"WHERE {_OF_SERIES} AND timestamp >= ? AND timestamp < ? AND (timestamp, provider) > (?, ?) "
     "AND (? IS NULL OR provider = ?) ORDER BY timestamp, provider LIMIT ?"
+)
+_SPANS = (
+    "SELECT currency, min(timestamp), max(timestamp), max(received_at) FROM bars "  # noqa: S608 - own names
+    f"WHERE {_OF_SERIES} AND timestamp >= ? AND timestamp < ? "
+    "AND (? IS NULL OR provider = ?) GROUP BY currency ORDER BY 2"
 )
 _ACTIONS = (
     "SELECT provider, kind, day, ratio, amount, currency, number FROM corporate_actions "
@@ -149,6 +149,7 @@ def read_ranges(
             currency=currency,
             exchange=exchange,
             is_rewritten=bool(is_rewritten),
+            has_actions=bool(has_actions),
         )
         for (
             first,
@@ -159,6 +160,7 @@ def read_ranges(
             currency,
             exchange,
             is_rewritten,
+            has_actions,
         ) in connection.execute(_RANGES, key)
     ]
 
@@ -189,6 +191,23 @@ def _bar(row: Sequence[Any]) -> ProviderBar:
         trade_count=trades,
         vwap=None if vwap is None else Decimal(vwap),
     )
+
+
+def read_spans(connection: sqlite3.Connection, query: BarQuery) -> list[BarSpan]:
+    """Return what there is of a series, by currency."""
+    values = (
+        *(query.symbol, query.interval.value, query.adjustment.value),
+        *(time_text(query.since), time_text(query.until), query.provider, query.provider),
+    )
+    return [
+        BarSpan(
+            currency=currency,
+            first=datetime.fromisoformat(first),
+            last=datetime.fromisoformat(last),
+            received_at=datetime.fromisoformat(received_at),
+        )
+        for currency, first, last, received_at in connection.execute(_SPANS, values)
+    ]
 
 
 def read_actions(connection: sqlite3.Connection, symbol: str, days: Days) -> list[StoredAction]:

@@ -4,6 +4,7 @@ Bars that come straight from the database never become objects: it makes the tex
 itself, and Arrow reads its columns from the latter.
 """
 
+from tickloom.history.formats.as_columns import load
 from tickloom.history.formats.choices import (
     FORMATS,
     Decimals,
@@ -22,4 +23,5 @@ __all__ = [
     "check_style",
     "encode",
     "find_format",
+    "load",
 ]

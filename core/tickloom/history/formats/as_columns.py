@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from importlib import import_module
 from typing import Any
 
+from loguru import logger
+
 from tickloom.errors import MissingDependency, RequestError, verbatim
 from tickloom.history.answer import HistoryAnswer
 from tickloom.history.formats.choices import Style
@@ -18,9 +20,20 @@ PRECISION, SCALE = 38, 18
 METADATA_KEY = b"tickloom"
 """Under this key the schema has the answer without its bars, as JSON."""
 
+_MODULES = ("pyarrow", "pyarrow.csv", "pyarrow.parquet")
 _COUNTS = ("volume", "trade_count")
 # Long enough to be packed well, short enough to be held in memory by everyone who downloads.
 _ROW_GROUP_BARS = 65_536
+
+
+def load() -> None:
+    """Import what Arrow and Parquet need, where it is installed; takes a good part of a second."""
+    try:
+        for name in _MODULES:
+            import_module(name)
+    except Exception as error:  # noqa: BLE001 - a broken package must cost nobody else anything
+        if not isinstance(error, ModuleNotFoundError):
+            logger.warning("pyarrow cannot be loaded: {}", error)
 
 
 class _Sink:
