@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
+from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ import pytest
 
 from outages import PASSWORD, Disk, Server, count_rows, own_server, small_disk
 from scripted import NOON, make_quote
-from tickloom.clock import FakeClock
+from tickloom.clock import FakeClock, SystemClock
 from tickloom.errors import ConfigError, StoreUnavailable
 from tickloom.model import Quote
 from tickloom.settings import DatabaseSettings
@@ -23,7 +24,7 @@ from tickloom.store import Journal, QuoteWriter, migrate, open_backend, schema_v
 from tickloom.store.journal_records import QUOTES
 
 if TYPE_CHECKING:
-    from databases import Postgres
+    from databases import Database, Postgres
 
 MUCH = 50_000_000
 pytestmark = pytest.mark.timeout(120)
@@ -210,6 +211,48 @@ async def test_a_lock_that_another_connection_holds_for_long_costs_nothing(
         await until(clock, writer, written=1_201)
         assert await count_rows(database.url) == 1_201
         await close(writer, clock)
+
+
+@asynccontextmanager
+async def locked(database: Database) -> AsyncIterator[None]:
+    if database.kind == "sqlite":
+        async with database.away():
+            yield
+        return
+    other = await asyncpg.connect(database.url)
+    async with other.transaction():
+        await other.execute("LOCK TABLE market_data IN ACCESS EXCLUSIVE MODE")
+        yield
+    await other.close()
+
+
+async def test_a_lock_that_outlasts_every_limit_costs_nothing_in_real_time(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A sixtieth of what they are, so that this is to them what 90 s would be.
+    monkeypatch.setattr("tickloom.store.sqlite._LOCK_WAIT_S", 1 / 60)
+    monkeypatch.setattr("tickloom.store.postgres._ANSWER_LIMIT_S", 30 / 60)
+    monkeypatch.setattr("tickloom.store.writer._STUCK_S", 5 / 60)
+    monkeypatch.setattr("tickloom.store.writer._LONGEST_PAUSE_S", 15 / 60)
+    writer = open_writer(database.url, SystemClock(), tmp_path / "journal", batch_age_s=1 / 60)
+    await writer.start()
+    sent = 0
+    async with locked(database):
+        locked_s = time.monotonic()
+        while time.monotonic() - locked_s < 1.5:
+            for quote in quotes(20, sent):
+                writer.enqueue(quote)
+            sent += 20
+            await asyncio.sleep(0.02)
+        assert writer.stats()["written"] == 0
+        assert writer.stats()["failed_writes"] > 1
+        assert writer.stats()["journal"]["rows"] > 0
+    while writer.stats()["written"] < sent:
+        await asyncio.sleep(0.02)
+    await writer.aclose()
+
+    assert [row["sequence"] for row in await database.rows()] == list(range(sent))
+    assert (writer.stats()["dropped"], writer.stats()["rejected"]) == (0, 0)
 
 
 async def test_a_wrong_password_is_told_without_it(server: Server) -> None:
