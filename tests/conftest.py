@@ -12,9 +12,17 @@ from hypothesis import HealthCheck, settings
 from loguru import logger
 
 from databases import database, empty_database, nothing_is_left, postgres, template
+from refusing import pytest_runtest_makereport
 from tickloom.clock import FakeClock
 
-__all__ = ["database", "empty_database", "nothing_is_left", "postgres", "template"]
+__all__ = [
+    "database",
+    "empty_database",
+    "nothing_is_left",
+    "postgres",
+    "pytest_runtest_makereport",
+    "template",
+]
 
 # Machines that run tests are busy with other things; the time of an example says nothing.
 settings.register_profile("tickloom", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import os
+import resource
 import shutil
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import asyncpg  # type: ignore[import-untyped]
 import pytest
@@ -19,30 +21,84 @@ import pytest
 PASSWORD = "right-one"
 
 
-class Disk:
+class Disk(Protocol):
+    """A folder that soon holds no more, and what is said of that."""
+
+    folder: Path
+    sqlite_says: str
+    system_says: str
+
+    def change(self, options: str) -> None:
+        """Let it hold more, as ``size=9m``, or be read only, as ``ro``, or no more, as ``rw``."""
+        ...
+
+
+class MountedDisk:
     """A file system in memory."""
+
+    sqlite_says = "full"
+    system_says = "No space left"
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def change(self, options: str) -> None:
-        """Mount it again with other options, such as ``ro`` or ``size=9m``."""
+        """Mount it again with other options."""
         command = ["mount", "-o", f"remount,{options}", str(self.folder)]
         subprocess.run(command, check=True, capture_output=True)
 
 
+class SmallFiles:
+    """For who may not mount: no file of this process may grow further.
+
+    It says other words than a full disk, and counts each file by itself, also those elsewhere.
+    """
+
+    sqlite_says = "disk I/O error"
+    system_says = "File too large"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def change(self, options: str) -> None:
+        name, _, size = options.partition("=")
+        if name == "size":
+            _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (int(size.removesuffix("m")) << 20, most))
+        elif os.geteuid() == 0:
+            pytest.skip("this user may not mount a file system, and no folder is read only to root")
+        else:
+            for path in (self.folder, *self.folder.iterdir()):
+                path.chmod(path.stat().st_mode & ~0o222 if name == "ro" else 0o755)
+
+
 @contextmanager
-def small_disk(folder: Path, size: str = "1m") -> Iterator[Disk]:
+def small_disk(folder: Path) -> Iterator[Disk]:
+    """Yield a folder that holds about a mebibyte."""
     folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
     try:
         subprocess.run(command, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
-        pytest.skip("this user may not mount a small file system to fill up")
+        with _small_files(folder) as files:
+            yield files
+        return
     try:
-        yield Disk(folder)
+        yield MountedDisk(folder)
     finally:
         subprocess.run(["umount", "-l", str(folder)], check=True, capture_output=True)
+
+
+@contextmanager
+def _small_files(folder: Path) -> Iterator[Disk]:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    files = SmallFiles(folder)
+    files.change("size=1m")
+    try:
+        yield files
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        folder.chmod(0o755)
 
 
 class Server:

@@ -73,17 +73,27 @@ class Pipeline:
     def readmit(self, quote: Quote, *, was_published: bool = False) -> None:
         """Take a quote that was kept back and that somebody released; it is flagged as such.
 
-        One that was published before, or is older than the newest of its symbol, is only stored,
-        with its own time: whoever listens has newer prices.
+        One that was published before is only stored.
         """
         codes = (*quote.quality_codes, RELEASED)
         released = replace(quote, quality=Quality.FLAGGED, quality_codes=codes, sequence=0)
-        newest = self._cache.latest(quote.symbol)
-        is_newest = newest is None or newest.timestamp <= quote.timestamp
-        if is_newest and not was_published:
-            self.accept(released)
-        else:
+        if was_published:
             self._writer.enqueue(released)
+        else:
+            self.admit(released)
+
+    def admit(self, quote: Quote) -> None:
+        """Take a quote that was released, or that another replica fetched or released for us.
+
+        One that was released and is older than the newest of its symbol is only stored, with its
+        own time: whoever listens has newer prices.
+        """
+        newest = self._cache.latest(quote.symbol)
+        is_old = newest is not None and newest.timestamp > quote.timestamp
+        if is_old and RELEASED in quote.quality_codes:
+            self._writer.enqueue(quote)
+        else:
+            self.accept(quote)
 
     def confirm(self, symbol: str) -> None:
         """Make a symbol's newest quote fresh again; a provider has just said that it holds."""

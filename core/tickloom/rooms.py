@@ -32,7 +32,7 @@ from tickloom.quality import (
     SeriesGate,
     SeriesInspector,
 )
-from tickloom.relay import Cluster
+from tickloom.relay import Cluster, Relay
 from tickloom.settings import Settings
 from tickloom.store import (
     Backend,
@@ -103,7 +103,7 @@ class Rooms:
             hub,
             demand,
             self.cache.quotes,
-            self.pipeline.accept,
+            self.pipeline.admit,
             clock,
             jitter,
         )
@@ -123,7 +123,7 @@ class Rooms:
             self.cluster,
             self.keeper,
         )
-        self.alerts = SystemAlerts(clock, partial(_publish, hub))
+        self.alerts = SystemAlerts(clock, partial(_publish, hub, self.cluster.relay))
         self.quality = self._open_quality(books, reader, kept)
         self.histories = self._open_histories(kept, calendars)
         self.answers = self._open_answers(reader, backend)
@@ -221,10 +221,13 @@ class Rooms:
                 raise failure
 
 
-def _publish(hub: Hub, alert: SystemAlert) -> None:
-    """Tell those who want the symbols of an alert; the feed itself goes on."""
+def _publish(hub: Hub, relay: Relay | None, alert: SystemAlert) -> None:
+    """Tell those who want the symbols of an alert, on every replica; the feed itself goes on."""
     if alert.provider and alert.symbols:
         over = alert.resolved_at is not None
         reason = f"no more: {alert.reason}" if over else alert.reason
         since = alert.resolved_at or alert.since
-        hub.publish_status(alert.provider, "live", since, alert.symbols, reason)
+        if relay is not None:
+            relay.publish_alert(alert.provider, since, alert.symbols, reason)
+        else:
+            hub.publish_status(alert.provider, "live", since, alert.symbols, reason)

@@ -36,14 +36,14 @@ def tickloom_validators():
 
 @pytest.fixture(scope="module")
 def picky(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Home, str]]:
-    """A server whose one symbol is in quarantine, and its address."""
+    """A server with some quotes of one symbol in quarantine, and its address."""
     home = Home(tmp_path_factory.mktemp("picky"))
     home.install("picky", PICKY)
     settings = (home.folder / "tickloom.toml").read_text(encoding="utf-8")
     home.write("tickloom.toml", settings.replace('["ticking"]', '["ticking", "picky"]'))
     with home.serving() as (_, banner):
         url = banner["api"]
-        done = home.run("stream", "TICK.*", "--url", banner["stream"][0], "--count", "3")
+        done = home.run("stream", "TICK.*", "--url", banner["stream"][0], "--count", "12")
         assert done.returncode == 0
         yield home, url
 
@@ -81,6 +81,30 @@ def test_a_row_that_is_not_there_is_an_error(picky: tuple[Home, str]) -> None:
     done = home.run("quality", "release", str(uuid4()), "--url", url)
     assert done.returncode == 1
     assert "no such row in quarantine" in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["release", "drop"])
+def test_a_row_that_fails_does_not_stop_the_others(picky: tuple[Home, str], verb: str) -> None:
+    home, url = picky
+    one, other, *_ = (str(row["id"]) for row in listed(home, url))
+    gone = str(uuid4())
+    done = home.run("quality", verb, one, gone, "nonsense", other, "--url", url)
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [one, other]
+    first, second = done.stderr.splitlines()
+    assert first.startswith(f"error: {gone}: no such row in quarantine")
+    assert second.startswith("error: nonsense: not the id of a row in quarantine")
+    assert done.returncode == 1
+
+
+def test_for_scripts_a_failure_names_its_row(picky: tuple[Home, str]) -> None:
+    home, url = picky
+    one, *_ = (str(row["id"]) for row in listed(home, url))
+    gone = str(uuid4())
+    done = home.run("quality", "drop", gone, one, "--url", url, "--json")
+    assert json.loads(done.stdout)["id"] == one
+    told = json.loads(done.stderr)
+    assert (told["id"], told["error"]["code"]) == (gone, "not-found")
+    assert done.returncode == 1
 
 
 def test_scores_are_printed_as_a_table(picky: tuple[Home, str]) -> None:

@@ -147,6 +147,26 @@ async def test_a_row_that_was_dropped_is_not_released(manager: MarketDataManager
     assert [one.state for one in await rows_of(manager, state="dropped")] == ["dropped"]
 
 
+async def test_a_row_that_cannot_be_read_any_more_is_refused_and_was_never_released(
+    manager: MarketDataManager, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = await kept_back(manager)
+    await database.execute("UPDATE quarantine SET payload = '{}'")
+    decided: list[object] = []
+    decide = manager.quality.quarantine._store.decide
+
+    async def note(*args: Any) -> Held | None:
+        decided.append(args)
+        return await decide(*args)
+
+    monkeypatch.setattr(manager.quality.quarantine._store, "decide", note)
+    with pytest.raises(BadRecord, match="cannot be read any more"):
+        await manager.quality.quarantine.release(row.id, "me")
+    assert decided == []
+    dropped = await manager.quality.quarantine.drop(row.id, "me")
+    assert dropped.state == "dropped"
+
+
 async def test_a_release_that_fails_leaves_the_row_held(
     manager: MarketDataManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:

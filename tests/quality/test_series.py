@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tickloom.model import Bar, HistoricalData, Interval, Quality, Timeliness
 from tickloom.quality import SeriesInspector
@@ -64,6 +66,7 @@ def test_findings_of_all_validators_come_oldest_bar_first(history) -> None:
         "inspected_bars": 3,
         "codes": {"late": 1, "early": 1, "between": 1},
         "failed_validators": {},
+        "left_out": [],
     }
 
 
@@ -78,3 +81,19 @@ def test_a_validator_that_fails_is_counted_and_the_others_are_heard(history) -> 
 def test_a_finding_that_is_no_complaint_is_left_out(history) -> None:
     inspector = SeriesInspector({"one": Scripted(found(0, "fine", Quality.OK))})
     assert inspector.inspect(history) == []
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [None, "odd", ("odd",), (None,), (replace(found(0, "odd"), timestamp=datetime(2026, 1, 2)),)],  # noqa: DTZ001
+)
+def test_what_is_no_finding_counts_as_a_failure(history, rubbish) -> None:
+    class Rubbish:
+        name = "rubbish"
+
+        def check_series(self, history: HistoricalData) -> Any:
+            return rubbish
+
+    inspector = SeriesInspector({"rubbish": Rubbish(), "one": Scripted(found(0, "early"))})
+    assert [finding.code for finding in inspector.inspect(history)] == ["early"]
+    assert inspector.stats()["failed_validators"] == {"rubbish": 1}

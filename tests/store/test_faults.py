@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
+from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ import pytest
 
 from outages import PASSWORD, Disk, Server, count_rows, own_server, small_disk
 from scripted import NOON, make_quote
-from tickloom.clock import FakeClock
+from tickloom.clock import FakeClock, SystemClock
 from tickloom.errors import ConfigError, StoreUnavailable
 from tickloom.model import Quote
 from tickloom.settings import DatabaseSettings
@@ -23,7 +24,7 @@ from tickloom.store import Journal, QuoteWriter, migrate, open_backend, schema_v
 from tickloom.store.journal_records import QUOTES
 
 if TYPE_CHECKING:
-    from databases import Postgres
+    from databases import Database, Postgres
 
 MUCH = 50_000_000
 pytestmark = pytest.mark.timeout(120)
@@ -49,9 +50,11 @@ async def close(writer: QuoteWriter, clock: FakeClock) -> None:
     await closing_it
 
 
-def open_writer(url: str, clock: FakeClock, journal: Path, **settings: Any) -> QuoteWriter:
+def open_writer(
+    url: str, clock: FakeClock, journal: Path, most: int = MUCH, **settings: Any
+) -> QuoteWriter:
     values = DatabaseSettings(batch_rows=500, **settings)
-    return QuoteWriter(open_backend(url), values, clock, Journal(journal, MUCH, QUOTES))
+    return QuoteWriter(open_backend(url), values, clock, Journal(journal, most, QUOTES))
 
 
 def stored(path: Path) -> list[int]:
@@ -67,6 +70,24 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 
 
 @pytest.fixture
+def no_right_to_mount(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+
+
+def test_who_may_not_mount_has_a_disk_that_gets_full_all_the_same(
+    no_right_to_mount: None, tmp_path: Path
+) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        file = disk.folder / "file"
+        with pytest.raises(OSError, match=disk.system_says):
+            file.write_bytes(bytes(1_100_000))
+        disk.change("size=32m")
+        file.write_bytes(bytes(1_100_000))
+    file.write_bytes(bytes(33 << 20))
+
+
+@pytest.fixture
 async def server() -> AsyncIterator[Server]:
     async with own_server() as server:
         yield server
@@ -76,7 +97,8 @@ async def test_what_does_not_fit_on_a_full_disk_waits_on_another_and_is_stored_l
     disk: Disk, clock: FakeClock, tmp_path: Path
 ) -> None:
     path = disk.folder / "quotes.db"
-    writer = open_writer(f"sqlite:///{path}", clock, tmp_path / "journal")
+    # Its files are small enough even where only the size of files is limited.
+    writer = open_writer(f"sqlite:///{path}", clock, tmp_path / "journal", most=4_000_000)
     await writer.start()
     for quote in quotes(5_000):
         writer.enqueue(quote)
@@ -86,7 +108,7 @@ async def test_what_does_not_fit_on_a_full_disk_waits_on_another_and_is_stored_l
         await asyncio.sleep(0.005)
 
     stats = writer.stats()
-    assert "full" in stats["last_error"]
+    assert disk.sqlite_says in stats["last_error"]
     assert stats["journal"]["rows"] + stats["written"] == 5_000
     assert (await writer.health())["status"] == "degraded"
 
@@ -117,7 +139,7 @@ async def test_a_disk_that_is_full_for_the_journal_too_keeps_the_rows_in_memory(
 async def test_a_journal_on_a_full_disk_keeps_what_it_had(disk: Disk) -> None:
     journal = Journal(disk.folder / "journal", MUCH, QUOTES)
     kept = 0
-    with pytest.raises(StoreUnavailable, match="No space left"):
+    with pytest.raises(StoreUnavailable, match=disk.system_says):
         while True:
             kept += journal.append([(quote, "") for quote in quotes(300, kept)])[0]
     assert journal.rows == kept > 0
@@ -189,6 +211,48 @@ async def test_a_lock_that_another_connection_holds_for_long_costs_nothing(
         await until(clock, writer, written=1_201)
         assert await count_rows(database.url) == 1_201
         await close(writer, clock)
+
+
+@asynccontextmanager
+async def locked(database: Database) -> AsyncIterator[None]:
+    if database.kind == "sqlite":
+        async with database.away():
+            yield
+        return
+    other = await asyncpg.connect(database.url)
+    async with other.transaction():
+        await other.execute("LOCK TABLE market_data IN ACCESS EXCLUSIVE MODE")
+        yield
+    await other.close()
+
+
+async def test_a_lock_that_outlasts_every_limit_costs_nothing_in_real_time(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A sixtieth of what they are, so that this is to them what 90 s would be.
+    monkeypatch.setattr("tickloom.store.sqlite._LOCK_WAIT_S", 1 / 60)
+    monkeypatch.setattr("tickloom.store.postgres._ANSWER_LIMIT_S", 30 / 60)
+    monkeypatch.setattr("tickloom.store.writer._STUCK_S", 5 / 60)
+    monkeypatch.setattr("tickloom.store.writer._LONGEST_PAUSE_S", 15 / 60)
+    writer = open_writer(database.url, SystemClock(), tmp_path / "journal", batch_age_s=1 / 60)
+    await writer.start()
+    sent = 0
+    async with locked(database):
+        locked_s = time.monotonic()
+        while time.monotonic() - locked_s < 1.5:
+            for quote in quotes(20, sent):
+                writer.enqueue(quote)
+            sent += 20
+            await asyncio.sleep(0.02)
+        assert writer.stats()["written"] == 0
+        assert writer.stats()["failed_writes"] > 1
+        assert writer.stats()["journal"]["rows"] > 0
+    while writer.stats()["written"] < sent:
+        await asyncio.sleep(0.02)
+    await writer.aclose()
+
+    assert [row["sequence"] for row in await database.rows()] == list(range(sent))
+    assert (writer.stats()["dropped"], writer.stats()["rejected"]) == (0, 0)
 
 
 async def test_a_wrong_password_is_told_without_it(server: Server) -> None:

@@ -22,6 +22,7 @@ from tickloom.model import Bar, Interval, PriceAdjustment, begin_of
 from tickloom.settings import RetentionSettings
 from tickloom.store import BarBatch, Days, Expiry, Retention, migrate, open_backend
 from tickloom.store.retention_kinds import first_claims
+from tickloom.store.retention_sqlite import next_bite
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -299,6 +300,17 @@ async def test_a_writer_goes_on_while_old_rows_go(database: Database) -> None:
 
     assert of("ticks", found).rows == 5_000
     assert len(await database.rows()) == written
+
+
+def test_a_bite_that_held_up_others_for_long_is_followed_by_one_that_much_smaller() -> None:
+    assert next_bite(4_000, took_s=0.08) == 1_000
+    assert next_bite(4_000, took_s=30) == 20
+
+
+def test_a_bite_that_was_fast_is_followed_by_one_that_is_little_larger() -> None:
+    assert next_bite(1_000, took_s=0.001) == 1_251
+    assert next_bite(20, took_s=0.0) == 26
+    assert next_bite(4_900, took_s=0.001) == 5_000
 
 
 async def partitions_of(database: PostgresDatabase, parent: str) -> set[str]:

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from tickloom.api.problems import may_fail
 from tickloom.api.responses import json_response
-from tickloom.errors import RequestError, Unavailable, verbatim
+from tickloom.errors import RequestError, verbatim
 from tickloom.history import Page as HistoryPage
 from tickloom.manager import MarketDataManager
 from tickloom.model import HistoricalData, parse_symbol
@@ -249,8 +249,6 @@ def finding_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
         start = parse_date(start_date, "start_date") if start_date else end - span
         history = await _some_bars(manager, symbol, start, end, interval)
         found = await manager.quality.gate.findings(history)
-        if found is None:
-            raise Unavailable("too many series wait to be inspected", retry_after_s=1.0)
         return json_response(
             SeriesFindings(
                 symbol=history.symbol,

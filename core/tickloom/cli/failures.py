@@ -12,6 +12,7 @@ from typing import Any
 import rich_click as click
 from click.exceptions import Abort, ClickException, Exit
 
+from tickloom.cli.output import plain
 from tickloom.errors import ConfigError, TickloomError, Unavailable
 from tickloom.model import encode_json
 
@@ -51,12 +52,13 @@ def describe(error: TickloomError) -> dict[str, Any]:
     }
 
 
-def print_error(error: TickloomError, *, as_json: bool) -> None:
-    """Print one line about ``error`` on standard error."""
+def print_error(error: TickloomError, *, as_json: bool, about: str = "") -> None:
+    """Print one line about ``error`` on standard error; ``about`` is one of several things."""
     if as_json:
-        click.echo(encode_json({"error": describe(error)}), err=True)
+        named = {"id": about} if about else {}
+        click.echo(encode_json(named | {"error": describe(error)}), err=True)
     else:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {plain(about)}: {error}" if about else f"error: {error}", err=True)
 
 
 @contextmanager

@@ -10,13 +10,16 @@ from typing import Any, TypeVar
 from urllib.parse import quote as quoted
 
 import rich_click as click
+from click.exceptions import Exit
 
 from tickloom.cli import cells
+from tickloom.cli.failures import FAILED, exit_code, print_error
 from tickloom.cli.listening import find_key, reachable_host
 from tickloom.cli.options import DefaultGroup, config_option, json_option
 from tickloom.cli.output import make_console, make_table, plain, print_json, waiting
 from tickloom.client.rest import Rest
 from tickloom.client.target import find_target
+from tickloom.errors import ConfigError, ServerUnavailable, TickloomError
 from tickloom.quality import Comparison, HeldPage
 from tickloom.settings import load_settings
 from tickloom.store.quality_rows import Held
@@ -109,12 +112,24 @@ def drop(*, ids: tuple[str, ...], as_json: bool, **options: Any) -> None:
 def _decide(
     ids: tuple[str, ...], verb: str, options: dict[str, Any], *, as_json: bool
 ) -> None:  # fmt: skip
+    """Decide on each row, whatever becomes of the others."""
+    codes: set[int] = set()
     for identity in ids:
-        row = _ask(options, "POST", f"/{_segment(identity)}/{verb}", {}, Held)
+        try:
+            row = _ask(options, "POST", f"/{_segment(identity)}/{verb}", {}, Held)
+        except (ConfigError, ServerUnavailable):
+            # The others would fail for the same reason.
+            raise
+        except TickloomError as error:
+            codes.add(exit_code(error))
+            print_error(error, as_json=as_json, about=identity)
+            continue
         if as_json:
             print_json(row)
         else:
             click.echo(f"{row.id} {plain(row.symbol)} by {plain(row.provider)}: {row.state}")
+    if codes:
+        raise Exit(codes.pop() if len(codes) == 1 else FAILED)
 
 
 @quality.command("compare")

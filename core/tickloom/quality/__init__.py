@@ -8,11 +8,13 @@ from tickloom.quality.books import Books
 from tickloom.quality.comparing import Comparer
 from tickloom.quality.comparison import Comparison
 from tickloom.quality.desk import QualityDesk
+from tickloom.quality.gate import SeriesGate
 from tickloom.quality.inspector import RELEASED, Inspector
+from tickloom.quality.judging import Judge
 from tickloom.quality.keeper import Keeper
 from tickloom.quality.quarantine import EventPage, HeldPage, Quarantine, page_of, refuse_nul
 from tickloom.quality.scores import Scores
-from tickloom.quality.series import SeriesGate, SeriesInspector
+from tickloom.quality.series import SeriesInspector
 
 __all__ = [
     "RELEASED",
@@ -22,6 +24,7 @@ __all__ = [
     "EventPage",
     "HeldPage",
     "Inspector",
+    "Judge",
     "Keeper",
     "QualityDesk",
     "Quarantine",

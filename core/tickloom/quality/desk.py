@@ -9,9 +9,9 @@ from typing import Any
 from tickloom.clock import Clock
 from tickloom.quality.books import Books, previous_hours
 from tickloom.quality.comparing import Comparer, Told
+from tickloom.quality.gate import SeriesGate
 from tickloom.quality.inspector import Inspector
 from tickloom.quality.quarantine import Quarantine
-from tickloom.quality.series import SeriesGate
 from tickloom.store.quality_rows import HourScore
 
 _LOOK_S = 5.0
@@ -52,6 +52,7 @@ class QualityDesk:
         self._clock = clock
         self._bursts: dict[str, tuple[int, float]] = {}
         self._seen = 0
+        self._left_out = 0
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -102,6 +103,14 @@ class QualityDesk:
         while True:
             await self._clock.sleep(_LOOK_S)
             self._look()
+            self._look_at_checks()
+
+    def _look_at_checks(self) -> None:
+        left_out = self.gate.judge.inspector.left_out
+        for name in left_out[self._left_out :]:
+            reason = f"series validator {name} gives no answer and is left out until the next start"
+            self._alerts.begin(f"left-out {name}", reason)
+        self._left_out = len(left_out)
 
     def _look(self) -> None:
         """Tell of providers whose quotes are quarantined again and again, until they stop."""

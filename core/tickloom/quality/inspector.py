@@ -32,9 +32,9 @@ class Quarantined(Struct, frozen=True):
 class Inspector:
     """Asks every validator; the worst verdict counts.
 
-    A validator that raises is counted as ``failed`` and left out of this quote's judgement: a
-    fault in a check must not stop the prices. That fields have the types they promise was checked
-    where the quote came in, at its source.
+    A validator that raises, or says what is no verdict, is counted as ``failed`` and left out of
+    this quote's judgement: a fault in a check must not stop the prices. That fields have the types
+    they promise was checked where the quote came in, at its source.
 
     Args:
         validators: By name, asked in this order.
@@ -67,6 +67,8 @@ class Inspector:
         for name, validator in self._validators:
             try:
                 verdict = validator.check(quote, previous)
+                if verdict is not None:
+                    _refuse_rubbish(verdict)
             except Exception as error:  # noqa: BLE001 - foreign code
                 self._failed(name, error)
                 continue
@@ -120,6 +122,11 @@ class Inspector:
         if not self.failures[name]:
             logger.warning("validator {} failed: {!r}", name, error)
         self.failures[name] += 1
+
+
+def _refuse_rubbish(verdict: object) -> None:
+    if not isinstance(verdict, Verdict) or not isinstance(verdict.quality, Quality):
+        raise TypeError(f"{verdict!r} is no Verdict")
 
 
 def _numbers_of(quote: Quote) -> dict[str, Decimal]:

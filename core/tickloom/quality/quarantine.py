@@ -102,9 +102,15 @@ class Quarantine:
         Raises:
             NotFound: There is no such row.
             RequestError: It was dropped.
+            BadRecord: It cannot be read, or its bar cannot be stored.
             StoreUnavailable: The database is away.
         """
-        await self._store_bar(await self._find(identity))
+        row = await self._find(identity)
+        if row.state == "held" and row.quote is None and row.series is None:
+            raise BadRecord(
+                "the row in quarantine cannot be read any more", found=row.id, fix="Drop it."
+            )
+        await self._store_bar(row)
         row, is_ours = await self._decide(identity, "released", by)
         if is_ours:
             try:
@@ -175,10 +181,6 @@ class Quarantine:
         if row.quote is not None:
             # The database refused it; clients had it long before.
             self._readmit(row.quote, was_published=row.code == NOT_STORABLE)
-        elif row.series is None:
-            raise BadRecord(
-                "the row in quarantine cannot be read any more", found=row.id, fix="Drop it."
-            )
 
 
 def page_of(

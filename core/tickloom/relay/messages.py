@@ -32,9 +32,14 @@ class Beat(_Message, frozen=True, tag="beat"):
 
 
 class FeedStatus(_Message, frozen=True, tag="status"):
-    """A feed of the sender changed its state."""
+    """A feed of the sender changed its state.
+
+    Where ``is_alert`` it did not: what the sender found of these symbols, whoever owns them, is
+    wrong or right again.
+    """
 
     status: Status
+    is_alert: bool = False
 
 
 class SymbolFailure(_Message, frozen=True, tag="failure"):

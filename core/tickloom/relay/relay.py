@@ -52,7 +52,7 @@ class Relay:
         replicas: Who owns what.
         outbox: What we say.
         channel_of: The channel on which a replica alone listens.
-        accept: The pipeline, for quotes that others fetched for us.
+        accept: The pipeline, for quotes that others fetched or released for us.
         wanted: The symbols and patterns that our clients want.
         clock: For what is remembered for a while.
     """
@@ -126,6 +126,16 @@ class Relay:
             provider=provider, state=state, since=since, symbols=sorted(symbols), reason=reason
         )
         self._outbox.put(FeedStatus(self._me, status))
+
+    def publish_alert(
+        self, provider: str, since: datetime, symbols: Collection[str], reason: str
+    ) -> None:
+        """Tell of bad data to our clients and to those of the others; the feed itself goes on."""
+        self._hub.publish_status(provider, "live", since, symbols, reason)
+        status = Status(
+            provider=provider, state="live", since=since, symbols=sorted(symbols), reason=reason
+        )
+        self._outbox.put(FeedStatus(self._me, status, is_alert=True))
 
     def publish_failure(self, symbol: str, code: int, message: str) -> None:
         """Tell the trouble of a symbol to our clients and to those of the others."""
@@ -273,6 +283,11 @@ class Relay:
 
     def _take_status(self, message: FeedStatus) -> None:
         status = message.status
+        if message.is_alert:
+            self._hub.publish_status(
+                status.provider, status.state, status.since, status.symbols, status.reason
+            )
+            return
         view = self._replicas.view
         theirs = [one for one in status.symbols if view.owner_of(one) == message.sender]
         self._statuses.pop((message.sender, status.provider), None)
