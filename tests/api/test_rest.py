@@ -103,6 +103,16 @@ async def test_the_server_tells_how_it_is(client: httpx.AsyncClient) -> None:
     assert plugins[0]["state"] == "active"
 
 
+async def test_the_statistics_tell_what_became_of_the_quotes(client: httpx.AsyncClient) -> None:
+    await client.get(f"{BASE}/quotes/AAPL")
+    found = (await client.get(f"{BASE}/statistics")).json()
+
+    assert found["pipeline"] == {"accepted": 1}
+    assert found["requests"] == 1
+    assert {"written", "dropped", "rejected", "lag_s"} <= set(found["storage"])
+    assert {"cache", "streaming", "quality", "history", "live_bars", "jobs"} <= set(found)
+
+
 async def test_an_invalidated_symbol_is_asked_for_again(
     client: httpx.AsyncClient, provider: ScriptedProvider
 ) -> None:

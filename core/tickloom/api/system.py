@@ -100,6 +100,17 @@ def system_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
         status = 503 if health["overall_status"] == "unhealthy" else 200
         return json_response(health, status)
 
+    @get(
+        "/statistics",
+        operation_id="getStatistics",
+        summary="Counts since the start, by room",
+        description="Rows written, waiting, dropped and rejected, the lag of the database, answers "
+        "by where they came from, verdicts, jobs; counts only grow.",
+        tags=["system"],
+    )
+    async def get_statistics() -> Response[dict[str, Any]]:
+        return json_response(manager.get_system_stats())
+
     @get("/providers", operation_id="getProviders", summary="Providers", tags=["system"])
     async def get_providers() -> Response[Providers]:
         order = manager.settings.providers
@@ -135,7 +146,7 @@ def system_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
         count = await manager.cache_manager.invalidate(symbol)
         return json_response(Invalidated(symbol=symbol, answers=count))
 
-    return [get_status, get_providers, get_plugins, get_cache_stats, invalidate]
+    return [get_status, get_statistics, get_providers, get_plugins, get_cache_stats, invalidate]
 
 
 def streaming_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
