@@ -46,6 +46,14 @@ def test_a_jump_is_told_as_what_it_looks_like(quote, price, code) -> None:
     assert set(judge(quote, *CALM, price)[:-1]) == {""}
 
 
+def test_a_jump_is_told_with_its_level_and_what_would_be_ordinary(quote) -> None:
+    book = LevelBook(LevelOptions())
+    judge(quote, *CALM, book=book)
+    values = SpikeValidator(book).check(quote("130"), None).values
+    assert values["price"] == 130
+    assert values["lowest"] < values["level"] == 100 < values["highest"] < 130
+
+
 def test_a_spike_moves_nothing(quote) -> None:
     codes = judge(quote, *CALM, "130", "100", "130", "100", "130", "100.1", "130")
     assert codes[len(CALM) :] == ["spike", "", "spike", "", "spike", "", "spike"]

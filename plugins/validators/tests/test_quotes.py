@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from tickloom.model import MarketState, Quality
 from tickloom_validators.moment import TimeValidator
@@ -21,6 +23,8 @@ from tickloom_validators.price import PriceValidator
 from tickloom_validators.session import SessionValidator
 from tickloom_validators.spread import SpreadValidator
 from tickloom_validators.volume import VolumeValidator
+
+DAYS = timedelta(days=30)
 
 
 def code_of(verdict):
@@ -138,6 +142,11 @@ def test_a_move_needs_volume(quote, price, before, now, code) -> None:
     assert code_of(check(quote(price, volume=now), quote(ago_s=5, volume=before))) == code
 
 
+def test_a_price_that_comes_back_from_a_spike_needs_no_volume(quote) -> None:
+    spike = replace(quote("130", ago_s=5, volume=500), quality_codes=("spike",))
+    assert VolumeValidator(VolumeOptions()).check(quote(volume=500), spike) is None
+
+
 def test_volumes_of_two_providers_are_not_compared(quote) -> None:
     check = VolumeValidator(VolumeOptions()).check
     assert check(quote("102", volume=5), quote(ago_s=5, volume=5, provider="other")) is None
@@ -188,3 +197,17 @@ def test_a_reason_names_the_values(quote) -> None:
     verdict = SpreadValidator(SpreadOptions()).check(quote(bid="101.5", ask="100.25"), None)
     assert verdict.reason == "bid 101.5 is above ask 100.25"
     assert Decimal("101.5") == quote(bid="101.5").bid
+
+
+def test_a_verdict_has_the_numbers_of_its_reason(quote, clock) -> None:
+    late = TimeValidator(TimeOptions(), clock).check(quote(timestamp=clock.now() - DAYS), None)
+    assert late.values["age_s"] > late.values["limit_s"]
+    before = quote(ago_s=5, volume=500)
+    moved = VolumeValidator(VolumeOptions()).check(quote("102", volume=500), before)
+    assert moved.values == {"price": Decimal(102), "before": Decimal(100), "volume": Decimal(500)}
+    outside = SessionValidator(SessionOptions()).check(
+        quote("120", low_price="90", high_price="110"), None
+    )
+    assert outside.values == {"price": Decimal(120), "low": Decimal(90), "high": Decimal(110)}
+    old = OrderValidator(OrderOptions()).check(quote(ago_s=9), quote(ago_s=5))
+    assert old.values["late_s"] == 4

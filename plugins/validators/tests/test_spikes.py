@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from tickloom.model import Bar, HistoricalData, Interval, PriceAdjustment, Timeliness
 from tickloom_validators import make_series_validators
-from tickloom_validators.options import ValidatorOptions
+from tickloom_validators.options import PriceOptions, ValidatorOptions
 
 BEGIN = datetime(2024, 1, 1, 5, tzinfo=UTC)
 ROWS = 120
@@ -151,6 +151,22 @@ def test_a_second_bar_of_a_day_is_told() -> None:
     )
     bars = (*history.data_points[:61], again, *history.data_points[61:])
     assert judge(replace(history, data_points=bars)) == {61: {"bar-duplicate"}}
+
+
+def test_bars_of_what_may_cost_less_than_nothing_are_judged_by_their_range_alone() -> None:
+    history = replace(changed(walk(), range(60, 61), "-0.3"), symbol="CL=F")
+    options = ValidatorOptions(price=PriceOptions(may_be_negative=("CL=*",)))
+    [shape, *_] = make_series_validators(options)
+    low = history.data_points[60].high_price
+    swapped = replace(
+        history.data_points[60], low_price=low, high_price=history.data_points[60].low_price
+    )
+    right = (*history.data_points[:60], swapped, *history.data_points[61:])
+
+    assert [one.code for one in shape.check_series(history)] == ["bar-range"]
+    assert shape.check_series(replace(history, data_points=right)) == []
+    [strict, *_] = make_series_validators(ValidatorOptions())
+    assert [one.code for one in strict.check_series(history)] == ["bar-zero"]
 
 
 @given(st.integers(0, 2**32), st.sampled_from([0.0005, 0.003, 0.02, 0.06]))

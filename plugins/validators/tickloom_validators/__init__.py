@@ -57,7 +57,7 @@ def make_validators(options: ValidatorOptions, clock: Clock) -> list[Validator]:
 def make_series_validators(options: ValidatorOptions) -> list[SeriesValidator]:
     """Return the checks of series of bars that ``options`` switch on."""
     checks: list[tuple[bool, SeriesValidator]] = [
-        (options.bar_shape.enabled, ShapeValidator(options.bar_shape)),
+        (options.bar_shape.enabled, ShapeValidator(options.bar_shape, options.price)),
         (options.bar_level.enabled, LevelValidator(options.bar_level)),
         (options.dividend.enabled, DividendValidator(options.dividend)),
     ]

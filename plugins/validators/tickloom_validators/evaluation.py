@@ -209,7 +209,12 @@ def table_of(outcomes: list[Outcome]) -> str:
 def main() -> None:
     """Print the table of the folder that the command line names."""
     begin = SystemClock().monotonic()
-    outcomes = evaluate(Path(sys.argv[1]))
+    paths = [Path(word) for word in sys.argv[1:] if not word.startswith("-")]
+    if len(paths) != 1 or not paths[0].is_dir():
+        sys.exit("expected one folder of recordings, as in: evaluation FOLDER [-v]")
+    outcomes = evaluate(paths[0])
+    if not outcomes:
+        sys.exit(f"{paths[0]} holds no recording: expected files such as AAPL-1d-x.csv")
     sys.stdout.write(f"{table_of(outcomes)}\n{SystemClock().monotonic() - begin:.2f} s\n")
     if "-v" in sys.argv:
         for one in outcomes:

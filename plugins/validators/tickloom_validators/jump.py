@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from tickloom.model import Quality, Quote, major_of
 from tickloom.roles import Verdict
 from tickloom_validators.level import Jump, LevelBook
@@ -37,14 +39,15 @@ class UnitValidator:
                 f"the price {quote.current_price} {quote.currency or ''}".rstrip()
                 + f" is {jump.ratio:.4g} times the level {jump.level:g}: another unit?"
             )
-            return Verdict(Quality.FLAGGED, "unit-jump", reason)
+            return _flag("unit-jump", reason, quote, jump)
         if previous is None or quote.currency == previous.currency:
             return None
         now, before = quote.currency, previous.currency
         if now is None or before is None or major_of(now) != major_of(before):
             return None
         reason = f"the price is in {now}, the last one of {previous.provider} was in {before}"
-        return Verdict(Quality.FLAGGED, "unit-changed", reason)
+        values = {"price": quote.current_price, "before": previous.current_price}
+        return Verdict(Quality.FLAGGED, "unit-changed", reason, values)
 
 
 class SplitValidator:
@@ -66,7 +69,7 @@ class SplitValidator:
             f"the price {quote.current_price} is {jump.ratio:.4g} times the level {jump.level:g}: "
             f"a split {shown}?"
         )
-        return Verdict(Quality.FLAGGED, "possible-split", reason)
+        return _flag("possible-split", reason, quote, jump)
 
 
 class SpikeValidator:
@@ -94,9 +97,18 @@ class SpikeValidator:
             f"the price {quote.current_price} is {jump.ratio:.4g} times the level {jump.level:g}, "
             f"expected {jump.low:.6g} to {jump.high:.6g}"
         )
-        return Verdict(Quality.FLAGGED, "spike", reason)
+        return _flag("spike", reason, quote, jump)
 
     def _is_told(self, jump: Jump) -> bool:
         if jump.is_unit:
             return self._units
         return self._splits and split_of(jump.factor) is not None
+
+
+def _flag(code: str, reason: str, quote: Quote, jump: Jump) -> Verdict:
+    # The measure is kept in floats; more than nine digits of it mean nothing.
+    values = {
+        name: Decimal(f"{number:.9g}")
+        for name, number in (("level", jump.level), ("lowest", jump.low), ("highest", jump.high))
+    }
+    return Verdict(Quality.FLAGGED, code, reason, {"price": quote.current_price, **values})

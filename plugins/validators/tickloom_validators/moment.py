@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 from tickloom.clock import Clock
 from tickloom.model import MarketState, Quality, Quote
@@ -32,11 +33,11 @@ class TimeValidator:
         age = received - made
         if age < -self._ahead:
             reason = f"it was made at {made.isoformat()}, after it came at {received.isoformat()}"
-            return Verdict(Quality.FLAGGED, "future", reason)
+            return _flag("future", reason, ahead=-age)
         now = self._clock.now()
         if received - now > self._ahead:
             reason = f"it came at {received.isoformat()}, and now is {now.isoformat()}"
-            return Verdict(Quality.FLAGGED, "future", reason)
+            return _flag("future", reason, ahead=received - now)
         if age <= self._fresh:
             return None
         return self._judge_age(quote, age)
@@ -51,4 +52,9 @@ class TimeValidator:
             f"it was made at {quote.timestamp.isoformat()}, {age.total_seconds():.0f} s before it "
             f"came, expected at most {limit.total_seconds():.0f} s"
         )
-        return Verdict(Quality.FLAGGED, "stale", reason)
+        return _flag("stale", reason, age=age, limit=limit)
+
+
+def _flag(code: str, reason: str, **spans: timedelta) -> Verdict:
+    values = {f"{name}_s": Decimal(f"{span.total_seconds():.3f}") for name, span in spans.items()}
+    return Verdict(Quality.FLAGGED, code, reason, values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 from tickloom.model import Quality, Quote
 from tickloom.roles import Verdict
@@ -27,7 +28,9 @@ class OrderValidator:
             f"it was made at {quote.timestamp.isoformat()}, before the last one of "
             f"{previous.timestamp.isoformat()} by {previous.provider}"
         )
-        return Verdict(Quality.FLAGGED, "out-of-order", reason)
+        late_s = (previous.timestamp - quote.timestamp).total_seconds()
+        values = {"price": quote.current_price, "late_s": Decimal(f"{late_s:.3f}")}
+        return Verdict(Quality.FLAGGED, "out-of-order", reason, values)
 
 
 class DuplicateValidator:

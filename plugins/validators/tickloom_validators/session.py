@@ -39,11 +39,10 @@ class SessionValidator:
         low, high = quote.low_price, quote.high_price
         for name, price in (("open", quote.open_price), ("high", high), ("low", low)):
             if price is not None and price <= _ZERO < quote.current_price:
-                return _flag(
-                    "zero-session", f"{name} is {price} and the price {quote.current_price}"
-                )
+                reason = f"{name} is {price} and the price {quote.current_price}"
+                return _flag("zero-session", reason, quote)
         if low is not None and high is not None and low > high:
-            return _flag("session-range", f"low {low} is above high {high}")
+            return _flag("session-range", f"low {low} is above high {high}", quote)
         state = quote.market_state
         inside: tuple[tuple[str, Decimal | None], ...] = (("open", quote.open_price),)
         if state is None or state == "regular":
@@ -52,11 +51,18 @@ class SessionValidator:
             if price is None:
                 continue
             if low is not None and price < low * (self._below if low > 0 else self._above):
-                return _flag("session-range", f"{name} {price} is below low {low}")
+                return _flag("session-range", f"{name} {price} is below low {low}", quote)
             if high is not None and price > high * (self._above if high > 0 else self._below):
-                return _flag("session-range", f"{name} {price} is above high {high}")
+                return _flag("session-range", f"{name} {price} is above high {high}", quote)
         return None
 
 
-def _flag(code: str, reason: str) -> Verdict:
-    return Verdict(Quality.FLAGGED, code, reason)
+def _flag(code: str, reason: str, quote: Quote) -> Verdict:
+    prices = {
+        "price": quote.current_price,
+        "open": quote.open_price,
+        "high": quote.high_price,
+        "low": quote.low_price,
+    }
+    values = {name: price for name, price in prices.items() if price is not None}
+    return Verdict(Quality.FLAGGED, code, reason, values)

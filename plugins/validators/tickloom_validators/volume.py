@@ -8,6 +8,8 @@ from tickloom.model import Quality, Quote
 from tickloom.roles import Verdict
 from tickloom_validators.options import VolumeOptions
 
+_AWAY = frozenset({"spike", "unit-jump", "possible-split"})
+
 
 class VolumeValidator:
     """Flags a move without volume, and a volume below zero.
@@ -30,16 +32,20 @@ class VolumeValidator:
         if volume is None:
             return None
         if volume < 0:
-            return Verdict(Quality.FLAGGED, "negative-volume", f"the volume is {volume}")
+            values = {"volume": Decimal(volume)}
+            return Verdict(Quality.FLAGGED, "negative-volume", f"the volume is {volume}", values)
         if previous is None or not previous.volume or volume not in (0, previous.volume):
             return None
         before, price = previous.current_price, quote.current_price
         if before * self._below <= price <= before * self._above or before <= 0:
             return None
-        if quote.provider != previous.provider or quote.timestamp <= previous.timestamp:
+        is_another = quote.provider != previous.provider or quote.timestamp <= previous.timestamp
+        # One that comes back from a price that was none needs no trade either.
+        if is_another or not _AWAY.isdisjoint(previous.quality_codes):
             return None
         reason = (
             f"the price went from {before} to {price}, more than {self._percent:g} %, and the "
             f"volume from {previous.volume} to {volume}"
         )
-        return Verdict(Quality.FLAGGED, "no-volume", reason)
+        values = {"price": price, "before": before, "volume": Decimal(volume)}
+        return Verdict(Quality.FLAGGED, "no-volume", reason, values)

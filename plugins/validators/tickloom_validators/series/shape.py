@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 
-from tickloom.model import Bar, HistoricalData, Interval, Quality, day_of
+from tickloom.model import Bar, HistoricalData, Interval, Quality, day_of, matches
 from tickloom.roles import Finding
-from tickloom_validators.options import ShapeOptions
+from tickloom_validators.options import PriceOptions, ShapeOptions
 from tickloom_validators.series.table import LEAST, MOST, Table, is_sound
 
 _DAY = timedelta(days=1)
@@ -21,20 +21,20 @@ class ShapeValidator:
 
     name = "bar-shape"
 
-    def __init__(self, options: ShapeOptions) -> None:
-        share = Decimal(str(options.tolerance_percent)) / 100
-        self._above = 1 + share
-        self._below = 1 - share
+    def __init__(self, options: ShapeOptions, prices: PriceOptions) -> None:
+        self._share = Decimal(str(options.tolerance_percent)) / 100
+        self._may_be_negative = prices.may_be_negative
         self._moves = options.move_percent / 100
 
     def check_series(self, history: HistoricalData) -> Sequence[Finding]:
         """Return what is wrong with each bar."""
         found = []
         before: Bar | None = None
+        may_be_negative = any(matches(history.symbol, pattern) for pattern in self._may_be_negative)
         is_daily = history.interval is Interval.DAY
         latest = history.received_at + (_DAY if history.interval.duration >= _DAY else _AHEAD)
         for bar in history.data_points:
-            complaint = _order(bar, before) or self._prices(bar)
+            complaint = _order(bar, before) or self._prices(bar, may_be_negative=may_be_negative)
             if complaint is None and is_daily:
                 complaint = _same_day(history.symbol, bar, before)
             if complaint is None and bar.timestamp > latest:
@@ -46,7 +46,7 @@ class ShapeValidator:
         found.extend(self._untraded(Table(history)))
         return sorted(found, key=lambda finding: finding.timestamp)
 
-    def _prices(self, bar: Bar) -> Finding | None:
+    def _prices(self, bar: Bar, *, may_be_negative: bool) -> Finding | None:
         prices = {
             "open": bar.open_price,
             "high": bar.high_price,
@@ -58,12 +58,12 @@ class ShapeValidator:
                 reason = f"{name} is {price}, which is no number"
                 return _finding(bar, "bar-nan", reason, {}, Quality.QUARANTINED)
         for name, price in prices.items():
-            if price <= 0:
+            if price <= 0 and not may_be_negative:
                 # A bar without an open is of use; one without a close is not.
                 whole = bar.close_price > 0 and bar.high_price > 0
                 quality = Quality.FLAGGED if whole else Quality.QUARANTINED
                 return _finding(bar, "bar-zero", f"{name} is {price}", {name: price}, quality)
-            if not is_sound(price):
+            if price and not is_sound(abs(price)):
                 reason = f"{name} is {price}, expected {LEAST} to {MOST}"
                 return _finding(bar, "bar-absurd", reason, {name: price}, Quality.QUARANTINED)
         if bar.volume is not None and bar.volume < 0:
@@ -71,8 +71,8 @@ class ShapeValidator:
             return _finding(bar, "bar-volume", reason, {"volume": Decimal(bar.volume)})
         low, high = min(prices.values()), max(prices.values())
         for name, side, edge in (
-            ("low", bar.low_price * self._below > low, low),
-            ("high", bar.high_price * self._above < high, high),
+            ("low", bar.low_price - self._share * abs(bar.low_price) > low, low),
+            ("high", bar.high_price + self._share * abs(bar.high_price) < high, high),
         ):
             if side:
                 reason = f"{name} is {prices[name]}, and another price of the bar {edge}"
