@@ -42,6 +42,19 @@ def no_waits_between_attempts() -> Iterator[None]:
 
 
 @pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Locks are waited for, and connections that hang are let go, in a tenth of the time.
+
+    For tests that wait for just that, and for no other lock.
+    """
+    monkeypatch.setattr("tickloom.store.sqlite._LOCK_WAIT_S", 0.1)
+    monkeypatch.setattr("tickloom.store.job_log_sqlite._LOCK_WAIT_S", 0.2)
+    monkeypatch.setattr("tickloom.store.retention_sqlite._LOCK_WAIT_S", 0.2)
+    monkeypatch.setattr("tickloom.store.retention_postgres._LOCK_LIMIT_MS", 20)
+    monkeypatch.setattr("tickloom.store.postgres._CLOSE_LIMIT_S", 0.3)
+
+
+@pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
 

@@ -260,6 +260,7 @@ async def test_a_job_whose_process_is_killed_is_taken_over(
     assert await results_of(log) == ["done", "lost"]
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_database_that_is_away_is_waited_for(
     database: Database, clock: FakeClock, warnings_told: list[str]
 ) -> None:

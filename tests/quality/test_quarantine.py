@@ -304,6 +304,7 @@ async def test_a_released_week_is_stored_and_completes_no_day(
     assert (stored, ranges) == ([dear], [])
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_bar_that_cannot_be_stored_stays_held(
     manager: MarketDataManager, database: Database
 ) -> None:
@@ -337,6 +338,7 @@ async def test_an_answer_of_nothing_but_impossible_bars_is_none(
         await manager.get_historical_data("AAPL", *DAYS)
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_rows_wait_while_the_database_is_away(
     manager: MarketDataManager, database: Database, warnings_told: list[str]
 ) -> None:

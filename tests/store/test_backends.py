@@ -158,6 +158,7 @@ async def test_the_loop_goes_on_while_a_batch_is_written(backend: Backend) -> No
     assert await write == 1_000
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_database_that_was_away_is_written_after_it_is_opened_again(
     backend: Backend, database: Database
 ) -> None:

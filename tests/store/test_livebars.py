@@ -114,6 +114,7 @@ async def test_without_a_database_nothing_waits() -> None:
     await store.aclose()
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_database_that_is_away_holds_a_bar_back_for_its_limit_only_and_gets_it_later(
     database: Database, store: HistoryStore
 ) -> None:
@@ -172,6 +173,7 @@ def bars_on_disk(folder: Path) -> Journal[KeptBar]:
     return Journal(folder, 1_000_000, BARS)
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_while_the_database_is_away_a_bar_is_told_once_it_is_on_disk(
     database: Database, store: HistoryStore, tmp_path: Path
 ) -> None:
@@ -210,6 +212,7 @@ async def test_bars_that_an_ended_process_left_on_disk_are_stored_at_the_start(
     assert await stored(database) == [("live", BEGIN + timedelta(minutes=7), Decimal("10.25"))]
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_what_cannot_be_written_at_the_end_is_on_disk(
     database: Database, store: HistoryStore, tmp_path: Path
 ) -> None:

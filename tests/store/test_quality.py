@@ -180,6 +180,7 @@ async def test_counts_of_an_hour_add_up_and_the_shares_follow(store: QualityStor
     assert await store.scores(HOUR + timedelta(hours=1), None, None, 10) == []
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_database_that_was_away_is_opened_again(
     store: QualityStore, database: Database
 ) -> None:

@@ -247,6 +247,7 @@ async def test_a_kind_that_fails_is_told_and_the_others_go_on(
     assert any("audit cannot be cleaned up" in line for line in warnings_told)
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_database_that_is_away_is_told(database: Database) -> None:
     await store_ticks(database, 60)
     async with database.away():
@@ -359,6 +360,7 @@ async def test_bars_can_be_stored_again_where_their_partition_was_dropped(
         assert len(await stored_bars(database)) == 3
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_reader_who_holds_a_partition_is_not_held_up_by_its_removal(
     postgres: Postgres,
 ) -> None:

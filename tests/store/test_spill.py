@@ -65,6 +65,12 @@ async def make_writer(
         await close(writer, clock)
 
 
+def waiting(writer: QuoteWriter) -> tuple[int, int]:
+    """Return how many rows are on disk and how many are in memory."""
+    stats = writer.stats()
+    return stats["journal"]["rows"], stats["queued"]
+
+
 async def sequences(database: Database) -> list[int]:
     return [row["sequence"] for row in await database.rows()]
 
@@ -82,6 +88,7 @@ async def test_nothing_is_made_on_disk_while_the_database_takes_all(
     assert not (tmp_path / "journal").exists()
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_rows_wait_on_disk_while_the_database_is_away_and_are_written_when_it_is_back(
     make_writer: MakeWriter, database: Database, clock: FakeClock
 ) -> None:
@@ -92,10 +99,11 @@ async def test_rows_wait_on_disk_while_the_database_is_away_and_are_written_when
     async with database.away():
         for quote in quotes(10):
             writer.enqueue(quote)
-        await until(clock, lambda: writer.stats()["journal"]["rows"] == 10)
+        await until(clock, lambda: waiting(writer) == (10, 0))
+        await clock.advance(0.1)
 
         stats = writer.stats()
-        assert (stats["queued"], stats["dropped"], stats["journal"]["spilled"]) == (0, 0, 10)
+        assert (stats["dropped"], stats["journal"]["spilled"]) == (0, 10)
         assert 0 < stats["journal"]["bytes"] < MUCH
         assert stats["lag_s"] > 0
         health = await writer.health()
@@ -111,6 +119,7 @@ async def test_rows_wait_on_disk_while_the_database_is_away_and_are_written_when
     assert (await writer.health())["status"] == "healthy"
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_the_later_of_two_rows_with_one_key_wins_across_an_outage(
     make_writer: MakeWriter, database: Database, clock: FakeClock
 ) -> None:
@@ -126,6 +135,7 @@ async def test_the_later_of_two_rows_with_one_key_wins_across_an_outage(
     assert [row["current_price"] for row in await database.rows()] == [8]
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_what_is_left_at_the_end_is_written_by_the_next_start(
     make_writer: MakeWriter, database: Database, clock: FakeClock
 ) -> None:
@@ -162,6 +172,7 @@ async def test_a_queue_that_is_nearly_full_is_halved_though_the_database_only_ha
     assert await sequences(database) == list(range(40))
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_write_that_gets_no_answer_for_five_seconds_is_an_outage(
     postgres: Postgres, clock: FakeClock, tmp_path: Path
 ) -> None:
@@ -177,9 +188,9 @@ async def test_a_write_that_gets_no_answer_for_five_seconds_is_an_outage(
         database.wire.is_stalled = True
         for quote in quotes(6):
             writer.enqueue(quote)
-        await until(clock, lambda: writer.stats()["journal"]["rows"] == 4)
+        # What the thread has on disk is taken out of the queue a moment later.
+        await until(clock, lambda: waiting(writer) == (4, 2))
 
-        assert writer.stats()["queued"] == 2
         await close(writer, clock)
         assert writer.stats()["unwritten"] == 0
         database.wire.is_stalled = False
@@ -189,6 +200,7 @@ async def test_a_write_that_gets_no_answer_for_five_seconds_is_an_outage(
         await close(later, clock)
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_full_journal_and_a_full_queue_lose_the_newest_rows_and_say_so(
     make_writer: MakeWriter,
     database: Database,
@@ -221,6 +233,7 @@ async def test_a_full_journal_and_a_full_queue_lose_the_newest_rows_and_say_so(
     assert found[:20] == list(range(20))
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_journal_that_cannot_be_written_leaves_the_rows_in_memory(
     make_writer: MakeWriter, database: Database, clock: FakeClock, tmp_path: Path
 ) -> None:
@@ -240,6 +253,7 @@ async def test_a_journal_that_cannot_be_written_leaves_the_rows_in_memory(
     (tmp_path / "journal").unlink()
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_bad_row_that_waited_on_disk_costs_only_itself(
     make_writer: MakeWriter, database: Database, clock: FakeClock
 ) -> None:
@@ -278,6 +292,7 @@ async def test_one_bad_row_among_ten_thousand_costs_only_itself_and_is_handed_on
     assert seen == [(bad, "")]
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_two_writers_with_one_folder_write_each_row(
     make_writer: MakeWriter, database: Database, clock: FakeClock
 ) -> None:

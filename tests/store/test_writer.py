@@ -192,6 +192,7 @@ async def test_a_text_with_a_nul_costs_only_itself(
     assert len(await database.rows()) == 4
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_rows_wait_while_the_database_is_away_and_are_written_when_it_is_back(
     make_writer: MakeWriter, database: Database, clock: FakeClock, warnings_told: list[str]
 ) -> None:
@@ -251,6 +252,7 @@ async def test_the_start_does_not_wait_for_a_database_that_is_away(clock: FakeCl
     await _close(writer, clock)
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_rows_that_cannot_be_written_before_the_end_are_counted_and_told(
     make_writer: MakeWriter, database: Database, clock: FakeClock, warnings_told: list[str]
 ) -> None:
@@ -325,6 +327,7 @@ async def test_nothing_is_left_after_close(database: Database, nothing_is_left: 
     await nothing_is_left()
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_close_keeps_its_limit_on_a_connection_that_hangs(
     postgres: Postgres, clock: FakeClock
 ) -> None:
@@ -348,6 +351,7 @@ async def _close(writer: QuoteWriter, clock: FakeClock) -> None:
     await closing
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_database_that_opens_but_takes_no_rows_is_still_away(
     make_writer: MakeWriter, database: Database, clock: FakeClock
 ) -> None:
