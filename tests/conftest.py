@@ -13,6 +13,7 @@ from loguru import logger
 
 from databases import database, empty_database, nothing_is_left, postgres, template
 from refusing import pytest_runtest_makereport
+from standins import pytest_configure
 from tickloom.clock import FakeClock
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "empty_database",
     "nothing_is_left",
     "postgres",
+    "pytest_configure",
     "pytest_runtest_makereport",
     "template",
 ]
