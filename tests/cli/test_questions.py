@@ -82,6 +82,16 @@ def test_history_prints_bars_with_every_digit(invoke: Invoke) -> None:
     assert lines[4].startswith("3 bars of TICK.ONE, 1d, by ticking (simulated)")
 
 
+def test_history_of_one_provider_is_its_own_or_an_error(invoke: Invoke) -> None:
+    dates = ("--from", "2026-01-01", "--to", "2026-01-05")
+    found = invoke("history", "TICK.ONE", *dates, "--provider", "ticking", "--json")
+    unknown = invoke("history", "TICK.ONE", *dates, "--provider", "nobody")
+
+    assert json.loads(found.stdout)["provider"] == "ticking"
+    assert unknown.exit_code != 0
+    assert "expected one of live, ticking" in unknown.stderr
+
+
 def test_history_can_be_cut_to_its_last_bars(invoke: Invoke) -> None:
     dates = ("--from", "2026-11-01", "--to", "2026-11-03")
     result = invoke("history", "TICK.ONE", *dates, "--limit", "2", "--json")

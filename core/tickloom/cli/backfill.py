@@ -46,6 +46,7 @@ _ALONE = {"cache": {"warm": []}, "jobs": {"enabled": False}}
     show_default=True,
     help="What prices account for: none, splits or all.",
 )
+@click.option("--provider", help="Ask this one alone, as providers are named.")
 @click.option(
     "--file",
     "file",
@@ -117,7 +118,9 @@ def _ask_for(
         except InvalidSymbol as error:
             errors[name] = error
             continue
-        requests[symbol] = check_history(symbol, first, last, interval, adjusted, now)
+        requests[symbol] = check_history(
+            symbol, first, last, interval, adjusted, now, options["provider"]
+        )
     for request in requests.values():
         if not request.interval.is_intraday and request.interval != "1d":
             raise RequestError(

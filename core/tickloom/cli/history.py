@@ -39,6 +39,7 @@ _DEFAULT_SPAN = timedelta(days=30)
     show_default=True,
     help="What prices account for: none, splits or all.",
 )
+@click.option("--provider", help="Ask this one alone, as providers are named.")
 @click.option("--limit", type=click.IntRange(min=1), help="Print only the last bars.")
 @click.option(
     "--format",
@@ -61,6 +62,7 @@ def history(  # noqa: PLR0913 - one for each option
     end: str | None,
     interval: str,
     adjusted: str,
+    provider: str | None,
     limit: int | None,
     name: str | None,
     output: IO[bytes] | None,
@@ -73,7 +75,9 @@ def history(  # noqa: PLR0913 - one for each option
     async def question(manager: MarketDataManager) -> tuple[HistoricalData, list[bytes]]:
         last = parse_date(end, "--to") if end else manager.clock.now().date()
         first = parse_date(start, "--from") if start else last - _DEFAULT_SPAN
-        found = await manager.get_historical_data(symbol, first, last, interval, adjusted)
+        found = await manager.get_historical_data(
+            symbol, first, last, interval, adjusted, provider=provider
+        )
         if limit is not None:
             found = replace(found, data_points=found.data_points[-limit:])
         if style is None:
