@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+import threading
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asyncpg  # type: ignore[import-untyped]
 import pytest
@@ -22,7 +24,7 @@ from tickloom.model import Bar, Interval, PriceAdjustment, begin_of
 from tickloom.settings import RetentionSettings
 from tickloom.store import BarBatch, Days, Expiry, Retention, migrate, open_backend
 from tickloom.store.retention_kinds import first_claims
-from tickloom.store.retention_sqlite import next_bite
+from tickloom.store.retention_sqlite import SqliteExpirer, next_bite
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -284,6 +286,32 @@ async def test_a_cleanup_that_is_cancelled_lets_go_and_the_next_one_ends_it(
 
     await retention_of(database, ticks_days=30).clean()
     assert await database.rows() == []
+
+
+async def test_a_cleanup_that_is_cancelled_while_it_opens_the_file_lets_go_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = SqliteFile(tmp_path / "quotes.db")
+    await store_ticks(database, 60)
+    may_open = threading.Event()
+    connect = sqlite3.connect
+
+    def connect_late(*args: Any, **options: Any) -> sqlite3.Connection:
+        may_open.wait(5)
+        return connect(*args, **options)
+
+    monkeypatch.setattr("tickloom.store.retention_sqlite.sqlite3.connect", connect_late)
+    expirer = SqliteExpirer(database.url, FakeClock(NOW), is_only_read=False)
+    opening = asyncio.create_task(expirer.__aenter__())
+    await asyncio.sleep(0.01)
+    opening.cancel()
+    await asyncio.wait([opening])
+    may_open.set()
+    async with asyncio.timeout(5):
+        while any(thread.name.startswith("tickloom-upkeep") for thread in threading.enumerate()):
+            await asyncio.sleep(0.01)
+    assert opening.cancelled()
+    assert await database.connections() == 0
 
 
 async def test_a_writer_goes_on_while_old_rows_go(database: Database) -> None:

@@ -54,18 +54,26 @@ class SqliteExpirer:
     async def __aenter__(self) -> Self:
         try:
             await self._call(self._connect)
-        except Exception as error:
+        except BaseException as error:
+            # Where we are cancelled the thread goes on to open the file, and then closes it.
+            self._thread.submit(self._close)
             self._thread.shutdown(wait=False)
-            raise self.explain(error) from error
+            if isinstance(error, Exception):
+                raise self.explain(error) from error
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._opened is not None:
+            # What still runs after a cancellation would be waited for.
+            self._opened.interrupt()
+            await self._call(self._close)
+        self._thread.shutdown(wait=False)
+
+    def _close(self) -> None:
         connection, self._opened = self._opened, None
         if connection is not None:
-            # What still runs after a cancellation would be waited for.
-            connection.interrupt()
-            await asyncio.get_running_loop().run_in_executor(self._thread, connection.close)
-        self._thread.shutdown(wait=False)
+            connection.close()
 
     def explain(self, error: Exception) -> TickloomError:
         """Return the error of ours for what a method raised."""
