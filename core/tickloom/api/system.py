@@ -82,6 +82,10 @@ class StreamingStats(Struct, frozen=True, kw_only=True):
 
 def system_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
     """Return the routes about the server itself."""
+    return [*_health_routes(manager), *_cache_routes(manager)]
+
+
+def _health_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
 
     @get(
         "/status",
@@ -126,6 +130,10 @@ def system_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
     async def get_plugins() -> Response[list[PluginReport]]:
         return json_response(manager.plugins.report)
 
+    return [get_status, get_statistics, get_providers, get_plugins]
+
+
+def _cache_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
     @get("/cache/stats", operation_id="getCacheStats", summary="Cache counters", tags=["system"])
     async def get_cache_stats() -> Response[dict[str, Any]]:
         return json_response(await manager.cache_manager.get_detailed_stats())
@@ -146,7 +154,7 @@ def system_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
         count = await manager.cache_manager.invalidate(symbol)
         return json_response(Invalidated(symbol=symbol, answers=count))
 
-    return [get_status, get_statistics, get_providers, get_plugins, get_cache_stats, invalidate]
+    return [get_cache_stats, invalidate]
 
 
 def streaming_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
