@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,9 +12,10 @@ from tickloom.calendars import Calendars
 from tickloom.clock import Clock, FakeClock
 from tickloom.errors import NoData, TickloomError
 from tickloom.history import Histories
+from tickloom.history.asking import Ask
 from tickloom.history.planning import Look
 from tickloom.history.rolling import period_of
-from tickloom.history.supply import Ask, Supply
+from tickloom.history.supply import Supply
 from tickloom.model import Bar, HistoricalData, Interval, PriceAdjustment, begin_of, encode_history
 from tickloom.roles import HistoryRequest
 from tickloom.store import HistoryStore, open_backend
@@ -116,11 +117,11 @@ def encoded(history: HistoricalData) -> bytes:
 
 @asynccontextmanager
 async def opened(
-    database: Database, vendor: Ask, clock: FakeClock, *tellers: str
+    database: Database, vendor: Ask, clock: FakeClock, *tellers: str, able: Sequence[str] = ()
 ) -> AsyncIterator[Histories]:
-    """Histories whose ``tellers`` tell all splits and dividends."""
+    """Histories whose ``tellers`` tell all splits and dividends; ``able`` may be asked."""
     calendars = Calendars()
     store = HistoryStore(open_backend(database.url), clock, calendars.is_session)
-    histories = Histories(store, vendor, clock, calendars, tellers.__contains__)
+    histories = Histories(store, vendor, clock, calendars, tellers.__contains__, lambda _: able)
     yield histories
     await histories.aclose()

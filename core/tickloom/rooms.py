@@ -125,7 +125,7 @@ class Rooms:
         )
         self.alerts = SystemAlerts(clock, partial(_publish, hub, self.cluster.relay))
         self.quality = self._open_quality(books, reader, kept)
-        self.histories = self._open_histories(kept, calendars)
+        self.histories = self._open_histories(reader, kept, calendars)
         self.answers = self._open_answers(reader, backend)
         self.jobs = self._open_jobs(epoch)
 
@@ -152,11 +152,15 @@ class Rooms:
         log = open_job_log(self._settings.database.url)
         return Jobs(log, jobs, epoch, self._clock, self._jitter)
 
-    def _open_histories(self, store: HistoryStore, calendars: Calendars) -> Histories:
+    def _open_histories(
+        self, reader: Reader, store: HistoryStore, calendars: Calendars
+    ) -> Histories:
         providers = self.plugins.providers.values()
         telling = {one.info.name for one in providers if one.info.has_actions}
         ask = self.quality.gate.history
-        return Histories(store, ask, self._clock, calendars, telling.__contains__)
+        return Histories(
+            store, ask, self._clock, calendars, telling.__contains__, reader.historians
+        )
 
     def _open_quality(self, books: Books, reader: Reader, kept: HistoryStore) -> QualityDesk:
         inspector = SeriesInspector(self.plugins.series_validators)

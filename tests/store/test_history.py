@@ -25,7 +25,8 @@ from tickloom.model import (
     begin_of,
 )
 from tickloom.roles import HistoryRequest
-from tickloom.store import Days, HistoryStore, Kept, open_backend
+from tickloom.store import BarBatch, Days, HistoryStore, Kept, open_backend
+from tickloom.store.ranges import alone
 
 if TYPE_CHECKING:
     from databases import Database, Settled
@@ -117,13 +118,38 @@ async def test_only_the_days_between_are_missing(store: HistoryStore) -> None:
     assert await bars_of(store, found) == daily(date(2026, 1, 7), 3) + daily(date(2026, 1, 19), 2)
 
 
-async def test_a_day_without_a_bar_is_not_asked_for_again_when_it_is_long_over(
-    store: HistoryStore,
-) -> None:
-    await store.put(of(january(5, 9), ()))
+async def test_a_day_without_a_bar_between_two_is_not_asked_for_again(store: HistoryStore) -> None:
+    bars = daily(date(2026, 1, 5), 1) + daily(date(2026, 1, 9), 1)
+    await store.put(of(january(5, 9), bars))
 
     found = await stored(store, ask(january(5, 9)))
-    assert (await bars_of(store, found), found.missing) == ((), ())
+    assert (await bars_of(store, found), found.missing) == (bars, ())
+
+
+@pytest.mark.parametrize("interval", [Interval.DAY, Interval.MINUTE])
+async def test_days_beyond_the_bars_of_one_provider_are_not_complete_on_its_word(
+    store: HistoryStore, interval: Interval
+) -> None:
+    await store.put(of(JANUARY, daily(date(2026, 1, 14), 3), interval=interval))
+
+    # The venue is closed on the weekend after them, and on the Monday, which is a holiday.
+    left = [january(2, 13), january(20, 30)]
+    assert await missing(store, ask(interval=interval)) == left
+    await store.put(of(january(19, 23), (), interval=interval))
+    assert await missing(store, ask(interval=interval)) == left
+
+
+async def test_days_that_one_provider_alone_denies_count_for_its_bars_alone(
+    store: HistoryStore,
+) -> None:
+    batch = BarBatch(
+        history=of(january(5, 9), (), provider=alone("lab")), complete=(january(5, 9),)
+    )
+    await store.keep([batch])
+
+    assert await missing(store, ask(january(5, 9), provider="lab")) == []
+    assert await missing(store, ask(january(5, 9), provider="other")) == [january(5, 9)]
+    assert await missing(store, ask(january(5, 9))) == [january(5, 9)]
 
 
 async def test_a_weekend_is_never_asked_for(store: HistoryStore) -> None:
@@ -340,4 +366,4 @@ async def test_a_question_from_the_first_day_of_the_calendar_is_answered(
 
     found = await stored(store, ask(days))
     assert len(await bars_of(store, found)) == 5
-    assert found.missing[0].first == TODAY - 7 * DAY + DAY
+    assert found.missing[0].first == date(1800, 1, 1)

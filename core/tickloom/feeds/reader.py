@@ -125,16 +125,21 @@ class Reader:
             UnknownProvider: None of that name runs.
             TickloomError: What the last provider said, where nobody had them.
         """
-
-        def able(source: Source) -> bool:
-            return request.interval in source.info.intervals
-
+        able = _has_bars(request)
         if request.provider is None:
             plan = self.router.candidates(request.symbol, able)
         else:
             plan = [self.router.named(request.provider, request.symbol, able)]
         question = replace(request, provider=None)
         return await self._first(plan, lambda source: source.history(question))
+
+    def historians(self, request: HistoryRequest) -> list[str]:
+        """Return the names of those who may be asked for bars, first choice first."""
+        try:
+            plan = self.router.candidates(request.symbol, _has_bars(request))
+        except NotFound:
+            return []
+        return [source.name for source in plan]
 
     async def company(self, symbol: str) -> Company:
         """Return the description by the first provider that has one.
@@ -182,6 +187,10 @@ class Reader:
                 return replace(answer, fallback_from=plan[0].name, fallback_reason=str(failure))
         assert failure is not None  # noqa: S101 - the router returns no empty plan
         raise failure
+
+
+def _has_bars(request: HistoryRequest) -> Callable[[Source], bool]:
+    return lambda source: request.interval in source.info.intervals
 
 
 def _marked(

@@ -14,12 +14,13 @@ from tickloom.calendars import Calendars
 from tickloom.clock import Clock
 from tickloom.errors import NoData, RequestError, StoreUnavailable
 from tickloom.history.answer import HistoryAnswer, open_answer, rest_of
+from tickloom.history.asking import Able, Ask, TellsActions
 from tickloom.history.computing import Computed, Computing
 from tickloom.history.formats import Style, encode
 from tickloom.history.live import live_bars
 from tickloom.history.page import ALL, Page, read_token
 from tickloom.history.planning import Look, head_of, wanted_days
-from tickloom.history.supply import NOBODY, Ask, Supply, TellsActions
+from tickloom.history.supply import NOBODY, Supply
 from tickloom.model import HistoricalData, PriceAdjustment
 from tickloom.roles import HistoryRequest
 from tickloom.store import LIVE
@@ -41,6 +42,8 @@ class Histories:
         tells_actions: Whether the unadjusted daily bars of a provider that runs come with all
             splits and dividends of their days, which is remembered with them; by default nobody's
             do.
+        able: Who may be asked for what the first one that answers does not have; by default
+            nobody.
     """
 
     def __init__(
@@ -50,9 +53,10 @@ class Histories:
         clock: Clock,
         calendars: Calendars | None = None,
         tells_actions: TellsActions = lambda _provider: False,
+        able: Able = lambda _request: (),
     ) -> None:
         self._store = store
-        self._supply = Supply(store, ask, clock, calendars or Calendars(), tells_actions)
+        self._supply = Supply(store, ask, clock, calendars or Calendars(), tells_actions, able)
         self._computing = Computing(self._supply, clock)
         self._asking: SingleFlight[Computed] = SingleFlight()
         self._counts = {

@@ -158,6 +158,33 @@ def clip(answer: HistoricalData, days: Days) -> HistoricalData:
     )
 
 
+def edges_of(
+    answer: HistoricalData, days: Days, calendar: Calendar, today: date
+) -> tuple[Days, ...]:
+    """Return the days before the first and after the last bar of an answer, in order.
+
+    Days without a session do not count, nor does what lies within the last week: it may still
+    come. Minutes before the first one are left out, since the same provider may have them.
+
+    Args:
+        answer: With at least one bar, oldest first.
+        days: Those that it was asked for.
+        calendar: Of the venue.
+        today: The venue's day.
+    """
+    symbol, interval = answer.symbol, answer.interval
+    if not answer.data_points or not is_kept(interval):
+        return ()
+    begin, end = (day_of(symbol, answer.data_points[place].timestamp) for place in (0, -1))
+    if interval.is_intraday:
+        begin = days.first
+    # A bar of a week or a month stands for all of its days.
+    bars = Days(asked_days(interval, begin, begin).first, asked_days(interval, end, end).last)
+    trimmed = (trim(edge, calendar.is_session) for edge in without(days, [bars]))
+    edges = (_whole(interval, edge) for edge in trimmed if edge is not None)
+    return tuple(edge for edge in edges if edge.first <= today - SETTLED)
+
+
 def within(splits: Iterable[Split], days: Days) -> tuple[Split, ...]:
     """Return the splits of some days, oldest first."""
     return tuple(sorted((one for one in splits if one.day in days), key=lambda one: one.day))

@@ -36,7 +36,7 @@ from tickloom.store.keeping import (
     sift,
     without_complete,
 )
-from tickloom.store.ranges import share_out
+from tickloom.store.ranges import of_provider, share_out
 
 _PIECE_BARS = 2_000
 _WRITE_BARS = 20_000
@@ -186,13 +186,10 @@ class HistoryStore:
         today = self._today(request.symbol)
         stored = [
             old
-            for old in stored
-            if request.provider in {None, old.provider}
-            and (
-                with_stale
-                or not old.is_rewritten
-                or day_of(request.symbol, old.received_at) == today
-            )
+            for old in of_provider(stored, request.provider)
+            if with_stale
+            or not old.is_rewritten
+            or day_of(request.symbol, old.received_at) == today
         ]
         return share_out(_asked(request), stored)
 

@@ -22,8 +22,6 @@ IsSession = Callable[[str, date], bool]
 """Whether the venue of a symbol has a session on a day; yes where that is not known."""
 
 _DAY = timedelta(days=1)
-# A provider may publish a day's bar late. So long a day without one may still get one.
-_SETTLED = timedelta(days=7)
 # No market is older, and times near the ends of Python's calendar cannot be converted.
 _EARLIEST, _LATEST = date(1800, 1, 1), date(2199, 12, 31)
 # Each provider begins these where it likes, so that nobody knows when one of them is over.
@@ -80,7 +78,7 @@ def sift(answer: HistoricalData, today: date, is_session: IsSession) -> Sifted:
     batch = BarBatch(history=replace(answer, data_points=kept))
     # With bars of other days than those we asked for, its days may not be our days.
     if over is not None and len(inside) == len(bars):
-        batch = replace(batch, complete=_complete(answer, over, kept, today, is_session))
+        batch = replace(batch, complete=_complete(answer, over, kept, is_session))
     return Sifted(batch=batch, unfinished=len(inside) - len(kept), outside=len(bars) - len(inside))
 
 
@@ -102,24 +100,24 @@ def _within(symbol: str, days: Days, bars: Sequence[Bar]) -> tuple[Bar, ...]:
 
 
 def _complete(
-    answer: HistoricalData, over: Days, bars: Sequence[Bar], today: date, is_session: IsSession
+    answer: HistoricalData, over: Days, bars: Sequence[Bar], is_session: IsSession
 ) -> tuple[Days, ...]:
+    if not bars:
+        return ()
     symbol = answer.symbol
-    last = today - _SETTLED
-    if bars:
-        newest = day_of(symbol, max(bar.timestamp for bar in bars))
-        # A bar of a week or a month stands for all of its days.
-        last = max(last, asked_days(answer.interval, newest, newest).last)
+    times = [bar.timestamp for bar in bars]
+    oldest, newest = day_of(symbol, min(times)), day_of(symbol, max(times))
+    # What lies beyond its bars may be cut off, as where a provider does not reach back so far.
+    # A bar of a week or a month stands for all of its days.
+    first = max(asked_days(answer.interval, oldest, oldest).first, over.first)
+    last = min(asked_days(answer.interval, newest, newest).last, over.last)
+    if answer.interval in _AROUND:
+        return (Days(first, last),)
+    while over.first < first and not is_session(symbol, first - _DAY):
+        first -= _DAY
     while last < over.last and not is_session(symbol, last + _DAY):
         last += _DAY
-    first = over.first
-    if answer.interval.is_intraday:
-        # Providers keep minutes for some time only: what lies before the first bar may be cut off.
-        first = day_of(symbol, min(bar.timestamp for bar in bars)) if bars else last + _DAY
-        while over.first < first <= last and not is_session(symbol, first - _DAY):
-            first -= _DAY
-    last = min(last, over.last)
-    return () if last < first else (Days(first, last),)
+    return (Days(first, last),)
 
 
 def cut(batches: Sequence[BarBatch], most: int) -> Iterator[list[BarBatch]]:

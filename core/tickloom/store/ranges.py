@@ -9,6 +9,30 @@ from msgspec.structs import replace
 from tickloom.store.bars import StoredRange
 from tickloom.store.days import Days, merge, overlap, without
 
+_ALONE = " alone"
+
+
+def alone(provider: str) -> str:
+    """Return whose the days are of which one provider says that it has no bar, nobody else asked.
+
+    They count only for those who ask for the bars of this one: others may have some. No provider
+    has a name with a space.
+    """
+    return provider + _ALONE
+
+
+def of_provider(stored: Iterable[StoredRange], provider: str | None) -> list[StoredRange]:
+    """Return the ranges that count for a question.
+
+    Args:
+        stored: Of all providers.
+        provider: Whose bars are asked for; ``None`` = of whoever has them.
+    """
+    if provider is None:
+        return [one for one in stored if not one.provider.endswith(_ALONE)]
+    names = {provider, alone(provider)}
+    return [replace(one, provider=provider) for one in stored if one.provider in names]
+
 
 def put_over(stored: Iterable[StoredRange], new: Sequence[StoredRange]) -> list[StoredRange]:
     """Return the ranges of one series after ``new`` ones came, in order and without an overlap.
