@@ -131,9 +131,11 @@ class PostgresBackend:
     async def write_bars(self, batches: Sequence[BarBatch]) -> int:
         """Insert or replace bars with their actions and ranges, all or nothing."""
         async with self._connection() as connection:
+            clock = asyncio.get_running_loop().time
+            begun_s = clock()
             needed = await postgres_bars.partitions_for(batches) - self._partitions
             self._partitions.update(await partitions.make(connection, needed))
-            return await postgres_bars.write_bars(connection, batches)
+            return await postgres_bars.write_bars(connection, batches, clock() - begun_s)
 
     async def read_bars(self, query: BarQuery, most: int) -> AsyncIterator[list[ProviderBar]]:
         """Yield bars oldest first, ``most`` at a time."""

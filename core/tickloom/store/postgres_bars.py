@@ -42,6 +42,10 @@ from tickloom.store.ranges import put_over
 from tickloom.store.rows import Row
 
 _ANSWER_LIMIT_S = 30.0
+WRITE_PATIENCE_S = 5.0
+"""How long a write waits for a lock that another connection holds: a client waits as long."""
+# For the locks that are left after partitions were waited for.
+_LEAST_PATIENCE_S = 0.1
 # Rows that are made and encoded before other tasks may run.
 _SLICE_ROWS = 256
 
@@ -119,12 +123,22 @@ def _is_time(value: Any) -> bool:
     return isinstance(value, datetime)
 
 
-async def write_bars(connection: asyncpg.Connection, batches: Sequence[BarBatch]) -> int:
-    """Insert or replace bars, actions and ranges in one transaction; return the number of bars."""
+async def write_bars(
+    connection: asyncpg.Connection, batches: Sequence[BarBatch], waited_s: float = 0.0
+) -> int:
+    """Insert or replace bars, actions and ranges in one transaction; return the number of bars.
+
+    Args:
+        connection: To a database with the partitions that are needed.
+        batches: What is written.
+        waited_s: How much of :data:`WRITE_PATIENCE_S` is used up.
+    """
     for batch in batches:
         check(batch)
     actions = action_rows(batches)
+    patience_s = max(WRITE_PATIENCE_S - waited_s, _LEAST_PATIENCE_S)
     async with connection.transaction():
+        await connection.execute(f"SET LOCAL lock_timeout = '{patience_s * 1_000:.0f}ms'")
         await connection.copy_records_to_table(
             _STAGING, records=_rows(batches), columns=BAR_COLUMNS, timeout=_ANSWER_LIMIT_S
         )
