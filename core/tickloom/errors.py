@@ -18,6 +18,7 @@ TickloomError
 │   ├── UnknownSymbol
 │   ├── UnknownProvider         no provider of that name runs
 │   ├── NoData
+│   │   └── NoSession           the venue is closed on all of the days, or they are yet to come
 │   └── NotSupported            no provider that serves the symbol can do this
 ├── Unavailable                 try again, after ``retry_after_s`` where it is known
 │   ├── ProviderUnavailable
@@ -220,6 +221,12 @@ class NoData(NotFound):
     """The symbol is known, but there is no data in the range."""
 
     code = "no-data"
+
+
+class NoSession(NoData):
+    """The symbol's venue is closed on all days of the range, or they are yet to come."""
+
+    code = "no-session"
 
 
 class NotSupported(NotFound):

@@ -149,6 +149,14 @@ def test_more_days_cost_only_the_pieces_that_are_new(invoke: Invoke) -> None:
     assert json.loads(more.stdout)["provider_requests"] == 1
 
 
+def test_a_backfill_of_days_on_which_the_venue_is_closed_is_no_failure(invoke: Invoke) -> None:
+    result = invoke("backfill", "AAPL", "--from", "2025-12-25", "--to", "2025-12-25", "--json")
+
+    assert result.exit_code == 0
+    found = json.loads(result.stdout)
+    assert (found["provider_requests"], found["errors"]) == (0, {})
+
+
 def test_a_backfill_without_json_is_one_line(invoke: Invoke) -> None:
     result = invoke("backfill", "TICK.ONE", "--from", "2020-01-01", "--to", "2020-12-31")
     assert result.stdout.splitlines() == [

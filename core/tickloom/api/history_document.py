@@ -20,7 +20,7 @@ _FAILURES = {
     400: "A parameter is wrong: `invalid-request`, `invalid-symbol`, `invalid-interval` or "
     "`invalid-dates`.",
     401: "`not-authenticated`, where the server asks for keys.",
-    404: "There are no such bars: `no-data`, `unknown-symbol`, `unknown-provider` or "
+    404: "There are no such bars: `no-data`, `no-session`, `unknown-symbol`, `unknown-provider` or "
     "`not-supported`.",
     406: "`not-acceptable`: the header Accept names none of the media types.",
     500: "`internal`: a fault of the server.",

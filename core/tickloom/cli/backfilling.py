@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tickloom.errors import NoData, StoreUnavailable, TickloomError, Unavailable
+from tickloom.errors import NoData, NoSession, StoreUnavailable, TickloomError, Unavailable
 from tickloom.manager import MarketDataManager
 from tickloom.model import HistoricalData, Interval
 from tickloom.roles import HistoryRequest
@@ -30,12 +30,14 @@ class Filled(Struct):
         bars: In all answers, also those that were stored before.
         pieces: Stretches that were answered.
         empty: Stretches for which nobody has a bar.
+        closed: Those of them on which the venue has no session.
         error: Why the rest was given up; ``None`` = it was not.
     """
 
     bars: int = 0
     pieces: int = 0
     empty: int = 0
+    closed: int = 0
     error: TickloomError | None = None
 
 
@@ -79,7 +81,8 @@ class Backfill:
         except* StoreUnavailable as errors:
             raise errors.exceptions[0] from None
         for filled in self.filled.values():
-            if filled.error is None and not filled.bars:
+            is_closed = filled.closed and not filled.pieces and filled.closed == filled.empty
+            if filled.error is None and not filled.bars and not is_closed:
                 filled.error = NoData("no provider has bars of these days")
 
     async def _work(self, pieces: Iterator[HistoryRequest]) -> None:
@@ -88,8 +91,9 @@ class Backfill:
             if filled.error is None:
                 try:
                     answer = await self._fill(piece)
-                except NoData:
+                except NoData as error:
                     filled.empty += 1
+                    filled.closed += isinstance(error, NoSession)
                 except StoreUnavailable:
                     raise
                 except TickloomError as error:

@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tickloom.calendars import Calendar
+from tickloom.errors import NoSession
 from tickloom.history.reading import Recipe, Stretch
 from tickloom.history.rolling import period_of
 from tickloom.model import (
@@ -113,10 +114,34 @@ def look_at(
         )
         for one in ranges
     )
-    left = without(days, (one.days for one in stretches))
+    # Nobody has bars of days that are yet to come.
+    begun = overlap(days, Days(date.min, today))
+    left = [] if begun is None else without(begun, (one.days for one in stretches))
     trimmed = (trim(gap, calendar.is_session) for gap in left)
     missing = tuple(_whole(request.interval, gap) for gap in trimmed if gap is not None)
     return Look(request=request, days=days, stretches=stretches, missing=missing, calendar=calendar)
+
+
+def check_session(request: HistoryRequest, days: Days, calendar: Calendar, today: date) -> None:
+    """Refuse days of which nobody can have a bar, so that nobody is asked.
+
+    Raises:
+        NoSession: The venue is closed on all of them, or they are yet to come.
+    """
+    if not is_kept(request.interval):
+        # One that begins before the range may be given.
+        return
+    begun = overlap(days, Days(date.min, today))
+    if begun is None:
+        raise NoSession(
+            f"days from {days.first} to {days.last} are yet to come",
+            expected=f"days up to {today}, which runs at the venue of {request.symbol}",
+        )
+    if trim(begun, calendar.is_session) is None:
+        raise NoSession(
+            f"the venue of {request.symbol} is closed from {begun.first} to {begun.last}",
+            fix="Ask for days with a session.",
+        )
 
 
 def _whole(interval: Interval, gap: Days) -> Days:

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tickloom.calendars import Calendar, Calendars
+from tickloom.calendars import Calendars
 from tickloom.clock import Clock
 from tickloom.errors import (
     NoData,
@@ -21,11 +21,11 @@ from tickloom.errors import (
     UnknownSymbol,
 )
 from tickloom.history.asking import Able, Ask, Asker, Found, TellsActions
-from tickloom.history.planning import Look, is_one_unit, look_at
+from tickloom.history.planning import Look, check_session, is_one_unit, look_at
 from tickloom.history.reading import Stretch
 from tickloom.model import Bar, Dividend, HistoricalData, PriceAdjustment, Split
 from tickloom.roles import HistoryRequest
-from tickloom.store.bars import BarQuery, BarSpan
+from tickloom.store.bars import BarQuery, BarSpan, StoredRange
 from tickloom.store.days import Days, overlap
 from tickloom.store.history import HistoryStore
 
@@ -94,25 +94,23 @@ class Supply:
         Args:
             request: The question; its own dates do not count.
             days: Those that are wanted; whole weeks or months where the bars are that long.
+
+        Raises:
+            NoSession: Nobody can have a bar of them.
         """
         request = replace(request, start=days.first, end=days.last)
+        today = self.today(request.symbol)
+        calendar = await self._calendars.get(request.symbol, days.first, days.last)
+        check_session(request, days, calendar, today)
+        ranges: list[StoredRange] = []
         if self._asker.is_used(request.interval):
-            calendar = await self._calendars.get(request.symbol, days.first, days.last)
             # Of unadjusted bars everything but the adjusted close stays true.
             with_stale = request.adjustment is PriceAdjustment.NONE
             try:
                 ranges = await self.store.ranges(request, with_stale=with_stale)
             except TickloomError as error:
                 self.pause(error)
-            else:
-                return look_at(request, days, ranges, calendar, self.today(request.symbol))
-        return Look(
-            request=request,
-            days=days,
-            stretches=(),
-            missing=(days,),
-            calendar=Calendar(None, {}),
-        )
+        return look_at(request, days, ranges, calendar, today)
 
     async def gather(self, look: Look, rest: Days | None) -> Gathered | None:
         """Return what is stored and, from providers, what is missing.
