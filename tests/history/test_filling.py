@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from barsamples import RECEIVED, answer, daily
 from historyroom import TODAY, Vendor, ask, encoded, look, opened
@@ -195,6 +196,24 @@ async def test_bars_of_days_that_were_not_asked_for_are_dropped_counted_and_told
     assert histories.stats()["outside"] == 6
     [told] = warnings_told
     assert "6 bars of AAPL outside of 2026-01-12 to 2026-01-16" in told
+
+
+async def test_a_second_bar_of_one_time_is_dropped_counted_and_told_as_such(
+    histories: Histories, vendor: Vendor, warnings_told: list[str]
+) -> None:
+    request = ask(date(2026, 1, 5), date(2026, 1, 9))
+    given = await vendor(request)
+    late = replace(given.data_points[-1], close_price=Decimal(11))
+    vendor.fields = {"data_points": (*given.data_points, given.data_points[0], late)}
+
+    whole = await histories.history(request)
+
+    assert [str(bar.close_price) for bar in whole.data_points] == ["10.5"] * 4 + ["11"]
+    assert (histories.stats()["twice"], histories.stats()["outside"]) == (2, 0)
+    [told] = warnings_told
+    assert "2 bars of AAPL of times that other bars of the answer have" in told
+    vendor.failure = ProviderUnavailable("unplugged")
+    assert encoded(await histories.history(request)) == encoded(whole)
 
 
 async def test_only_bars_of_other_days_are_no_answer(histories: Histories, vendor: Vendor) -> None:

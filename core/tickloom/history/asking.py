@@ -95,6 +95,7 @@ class Asker:
         self.again_s = 0.0
         self.failures = 0
         self.outside = 0
+        self.twice = 0
 
     def today(self, symbol: str) -> date:
         """Return the day that runs now at the symbol's venue."""
@@ -193,19 +194,24 @@ class Asker:
             except TickloomError as error:
                 self.pause(error)
         if len(answer.data_points) > _INLINE_BARS:
-            clipped = await asyncio.to_thread(clip, answer, days)
+            clipped, outside = await asyncio.to_thread(clip, answer, days)
         else:
-            clipped = clip(answer, days)
-        dropped = len(answer.data_points) - len(clipped.data_points)
-        if dropped:
-            self._tell_outside(answer, days, dropped)
+            clipped, outside = clip(answer, days)
+        twice = len(answer.data_points) - outside - len(clipped.data_points)
+        if twice:
+            self.twice += twice
+            self._tell(answer, twice, "of times that other bars of the answer have", self.twice)
+        if outside:
+            self.outside += outside
+            between = f"outside of {days.first} to {days.last}"
+            self._tell(answer, outside, between, self.outside)
             if not clipped.data_points:
                 raise NoData(
                     f"provider {answer.provider} has no bars of {request.symbol} "
                     f"from {days.first} to {days.last}",
-                    found=verbatim(f"{dropped} bars of other days"),
+                    found=verbatim(f"{outside} bars of other days"),
                 )
-        return clipped, not dropped
+        return clipped, not outside
 
     def pause(self, error: TickloomError) -> None:
         """Leave the database alone for a while; what fails meanwhile does not make that longer."""
@@ -222,7 +228,7 @@ class Asker:
 
     def stats(self) -> dict[str, Any]:
         """Return counts since the start."""
-        return {"failures": self.failures, "outside": self.outside}
+        return {"failures": self.failures, "outside": self.outside, "twice": self.twice}
 
     def _others(self, request: HistoryRequest, provider: str) -> list[str]:
         if request.provider is not None:
@@ -287,20 +293,17 @@ class Asker:
         is_raw = answer.adjustment == PriceAdjustment.NONE and answer.interval == Interval.DAY
         return is_raw and self._tells_actions(answer.provider)
 
-    def _tell_outside(self, answer: HistoricalData, days: Days, dropped: int) -> None:
-        self.outside += dropped
+    def _tell(self, answer: HistoricalData, count: int, which: str, since_start: int) -> None:
         now_s = self._clock.monotonic()
         if now_s - self._warned_s >= _WARNING_INTERVAL_S:
             self._warned_s = now_s
             logger.warning(
-                "provider {} gave {} bars of {} outside of {} to {}, which are dropped; "
-                "{} since the start",
+                "provider {} gave {} bars of {} {}, which are dropped; {} since the start",
                 answer.provider,
-                dropped,
+                count,
                 answer.symbol,
-                days.first,
-                days.last,
-                self.outside,
+                which,
+                since_start,
             )
 
 

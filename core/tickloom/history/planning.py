@@ -164,8 +164,11 @@ def given_stretch(answer: HistoricalData, days: Days) -> Stretch:
     )
 
 
-def clip(answer: HistoricalData, days: Days) -> HistoricalData:
-    """Return an answer without bars and events of other days, oldest first, no time twice."""
+def clip(answer: HistoricalData, days: Days) -> tuple[HistoricalData, int]:
+    """Return an answer without bars and events of other days, and how many bars those were.
+
+    Its bars are in order, oldest first, and of no time there are two.
+    """
     if is_kept(answer.interval):
         since, until = bounds(answer.symbol, days)
     else:
@@ -174,13 +177,16 @@ def clip(answer: HistoricalData, days: Days) -> HistoricalData:
         since, until = bounds(
             answer.symbol, Days(max(days.first, date.min + span) - span, days.last)
         )
-    inside = {bar.timestamp: bar for bar in answer.data_points if since <= bar.timestamp < until}
-    return replace(
+    inside = [bar for bar in answer.data_points if since <= bar.timestamp < until]
+    # Of two bars of one time the later one counts, as in the database.
+    newest = {bar.timestamp: bar for bar in inside}
+    clipped = replace(
         answer,
-        data_points=tuple(inside[time] for time in sorted(inside)),
+        data_points=tuple(newest[time] for time in sorted(newest)),
         splits=within(answer.splits, days),
         dividends=within_dividends(answer.dividends, days),
     )
+    return clipped, len(answer.data_points) - len(inside)
 
 
 def edges_of(
