@@ -159,6 +159,22 @@ def test_a_token_of_another_question_is_refused(request_: HistoryRequest, order:
         read_token(token, request_, order)
 
 
+@pytest.mark.parametrize("change", ["{}==", "{}=", "!~ {}", "{}\n", "-_{}"])
+def test_a_token_that_was_changed_is_refused(change: str) -> None:
+    token = change.format(make_token(ask(*JANUARY), "asc", MOMENT))
+
+    with pytest.raises(RequestError, match="cannot be read"):
+        read_token(token, ask(*JANUARY), "asc")
+
+
+def test_a_token_with_other_bits_behind_its_end_is_refused() -> None:
+    token = make_token(ask(*JANUARY), "asc", MOMENT)
+    last = chr(ord(token[-1]) + 1)
+
+    with pytest.raises(RequestError, match="cannot be read"):
+        read_token(token[:-1] + last, ask(*JANUARY), "asc")
+
+
 @pytest.mark.parametrize("token", ["", "x", "é", "AAAA", "A" * 100, "B" * 23, "!" * 23])
 def test_what_is_no_token_is_refused(token: str) -> None:
     with pytest.raises(RequestError, match="the page token cannot be read"):

@@ -52,7 +52,7 @@ def make_token(request: HistoryRequest, order: Order, last: datetime) -> str:
     payload = (
         bytes([_VERSION]) + _fingerprint(request, order) + moment.to_bytes(8, "big", signed=True)
     )
-    return urlsafe_b64encode(payload).rstrip(b"=").decode("ascii")
+    return _encoded(payload)
 
 
 def read_token(token: str, request: HistoryRequest, order: Order) -> datetime:
@@ -91,9 +91,15 @@ def read_token(token: str, request: HistoryRequest, order: Order) -> datetime:
 
 def _decoded(token: str) -> bytes | None:
     try:
-        return urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
+        payload = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
     except (UnicodeEncodeError, binascii.Error, ValueError):
         return None
+    # The decoder passes over what belongs to no token.
+    return payload if _encoded(payload) == token else None
+
+
+def _encoded(payload: bytes) -> str:
+    return urlsafe_b64encode(payload).rstrip(b"=").decode("ascii")
 
 
 def _fingerprint(request: HistoryRequest, order: Order) -> bytes:
