@@ -150,6 +150,17 @@ def test_a_price_that_does_not_fit_is_refused_and_never_rounded(name: str, price
         written([bar(START, price)], name)
 
 
+@pytest.mark.parametrize("count", ["volume", "trade_count"])
+@pytest.mark.parametrize("name", ["arrow", "parquet"])
+def test_a_count_beyond_64_bits_is_named_and_other_formats_are_advised(
+    name: str, count: str
+) -> None:
+    large = bar(START, **{count: 2**63})
+    with pytest.raises(RequestError, match=rf"a {count} does not .* found {2**63}.* json or csv"):
+        written([large], name)
+    assert str(2**63) in written([large], "csv").decode()
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_an_answer_without_bars_is_whole(name: str) -> None:
     data = written([], name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from importlib import import_module
 from typing import Any
@@ -22,6 +23,8 @@ METADATA_KEY = b"tickloom"
 
 _MODULES = ("pyarrow", "pyarrow.csv", "pyarrow.parquet")
 _COUNTS = ("volume", "trade_count")
+# How pyarrow names what it could not read.
+_COLUMN = re.compile(r"CSV column #(\d+)")
 # Long enough to be packed well, short enough to be held in memory by everyone who downloads.
 _ROW_GROUP_BARS = 65_536
 
@@ -116,12 +119,23 @@ class _Table:
             table = table.replace_schema_metadata(self.schema.metadata)
             table.validate(full=True)
         except self.arrow.ArrowInvalid as error:
-            raise RequestError(
-                f"a price or volume does not fit into decimal128({PRECISION}, {SCALE}) or int64",
-                found=verbatim(str(error).partition(": ")[2]),
-                fix="Ask with decimals=string, or for json or csv.",
-            ) from error
+            raise self._refused(str(error)) from error
         return table
+
+    def _refused(self, said: str) -> RequestError:
+        column = _COLUMN.search(said)
+        name = "" if column is None else self.schema.names[int(column[1])]
+        if name in _COUNTS:
+            return RequestError(
+                f"a {name} does not fit into int64, which Arrow and Parquet hold it in",
+                found=verbatim(said.rpartition("invalid value ")[2].strip("'")),
+                fix="Ask for json or csv, which have all digits, or leave it out with fields.",
+            )
+        return RequestError(
+            f"a price does not fit into decimal128({PRECISION}, {SCALE})",
+            found=verbatim(said.partition(": ")[2]),
+            fix="Ask with decimals=string, or for json or csv.",
+        )
 
 
 async def as_arrow(
