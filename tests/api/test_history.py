@@ -139,6 +139,8 @@ async def test_the_parameter_wins_over_the_header(client: httpx.AsyncClient) -> 
 
 
 async def test_a_browser_gets_json(client: httpx.AsyncClient) -> None:
+    response = await client.get(PATH, params=SHORT, headers={"Accept": ""})
+    assert response.headers["content-type"] == "application/json"
     accept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
     response = await client.get(PATH, params=SHORT, headers={"Accept": accept})
     assert response.headers["content-type"] == "application/json"
@@ -149,6 +151,7 @@ async def test_a_browser_gets_json(client: httpx.AsyncClient) -> None:
     [
         ({"format": "xml"}, "*/*", 400, "invalid-request", "one of json, csv, arrow, parquet"),
         ({}, "image/png", 406, "not-acceptable", "text/csv"),
+        ({}, "application/json;q=0", 406, "not-acceptable", "text/csv"),
         ({"fields": "close"}, "*/*", 400, "invalid-request", "some of timestamp, open_price"),
         ({"limit": "0"}, "*/*", 400, "invalid-request", "1 to 50000"),
         ({"limit": "many"}, "*/*", 400, "invalid-request", "limit"),

@@ -14,6 +14,7 @@ from litestar.types import ASGIApp
 
 from tickloom.api.download import Download
 from tickloom.api.history_document import FIELDS_PATTERN, HistoryOperation, history_responses
+from tickloom.api.media_types import best_of
 from tickloom.api.quotes import Symbol
 from tickloom.errors import NotAcceptable, RequestError, StoreUnavailable
 from tickloom.history import HistoryAnswer, Order, Page
@@ -157,7 +158,7 @@ def _format_of(request: Request[Any, Any, State], name: str | None) -> Format:
     if name is not None:
         return find_format(name)
     by_type = {format_.media_type: format_ for format_ in FORMATS.values()}
-    found = request.accept.best_match(list(by_type))
+    found = best_of(request.headers.get("accept", ""), list(by_type))
     if found is None:
         raise NotAcceptable(
             "history has none of the media types that the header Accept names",
