@@ -6,6 +6,8 @@ message or the system's word is shown.
 
 from __future__ import annotations
 
+import os
+import re
 import sqlite3
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -33,6 +35,8 @@ _REFUSED = (
     asyncpg.ProgramLimitExceededError,
 )
 _RETRY_S = 1.0
+# What a server says in English; in other languages the advice is the general one.
+_DENIED = re.compile(r"permission denied for (schema|database|table|relation|sequence) (\S+)")
 
 
 def explain_sqlite(error: Exception, path: Path) -> TickloomError:
@@ -43,12 +47,7 @@ def explain_sqlite(error: Exception, path: Path) -> TickloomError:
     code = getattr(error, "sqlite_errorcode", None)
     family = None if code is None else code & 0xFF
     if family in _NO_ACCESS:
-        return ConfigError(
-            f"the database file {path} cannot be opened or written",
-            found=verbatim(str(error)),
-            expected="a file in a folder that exists, both writable",
-            fix="Create the folder, or change database.url.",
-        )
+        return _no_access(error, path)
     if family in _NO_DATABASE:
         return ConfigError(
             f"the file {path} is not a sound SQLite database",
@@ -65,6 +64,24 @@ def explain_sqlite(error: Exception, path: Path) -> TickloomError:
         f"the database file {path} cannot be used now",
         found=verbatim(str(error)),
         retry_after_s=_RETRY_S,
+    )
+
+
+def _no_access(error: Exception, path: Path) -> ConfigError:
+    found, fix = verbatim(str(error)), "Create the folder, or change database.url."
+    if path.parent.is_dir():
+        fix = "Let this user write both, or change database.url."
+        for place in (path.parent, path):
+            # SQLite says of a folder only that it cannot open a file in it.
+            if place.exists() and not os.access(place, os.W_OK):
+                kind = "file" if place == path else "folder"
+                found = verbatim(f"a {kind} that is read-only for this user")
+                break
+    return ConfigError(
+        f"the database file {path} cannot be opened or written",
+        found=found,
+        expected="a file in a folder that exists, both writable",
+        fix=fix,
     )
 
 
@@ -115,10 +132,29 @@ def _explain_answer(error: asyncpg.PostgresError, url: str, where: str) -> Tickl
         return ConfigError(
             f"the role may not do this in the database at {where}",
             found=said,
-            fix="Grant it CREATE and USAGE on the schema.",
+            fix=_grant(str(error)),
+        )
+    if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+        return StoreUnavailable(
+            f"the database at {where} is read-only",
+            found=said,
+            expected="one that takes writes",
+            fix="Name the primary server in database.url, or turn off "
+            "default_transaction_read_only.",
+            retry_after_s=_RETRY_S,
         )
     if isinstance(error, _REFUSED):
         return BadRecord("PostgreSQL refuses a row", found=said)
     return StoreUnavailable(
         f"the database at {where} cannot do this now", found=said, retry_after_s=_RETRY_S
     )
+
+
+def _grant(said: str) -> str:
+    found = _DENIED.search(said)
+    if found is None or found[1] in {"schema", "database"}:
+        return "Grant it CREATE and USAGE on the schema."
+    kind, name = found.groups()
+    if kind == "sequence":
+        return f"Grant it USAGE on the sequence {name}."
+    return f"Grant it SELECT, INSERT, UPDATE and DELETE on the table {name}, or make it the owner."
