@@ -72,3 +72,12 @@ def test_an_unavailable_thing_says_when_to_come_back() -> None:
 
 def test_a_missing_dependency_is_an_import_error_too() -> None:
     assert issubclass(MissingDependency, ImportError)
+
+
+def test_an_error_about_something_is_the_same_error_otherwise() -> None:
+    error = RateLimited("slow down", found=9, fix="Wait.", retry_after_s=3.0)
+    told = error.about("days of AAPL")
+
+    assert str(told) == "days of AAPL: slow down: found 9. Wait."
+    assert (type(told), told.retry_after_s) == (RateLimited, 3.0)
+    assert str(error) == "slow down: found 9. Wait."

@@ -38,7 +38,8 @@ TickloomError
 from __future__ import annotations
 
 import re
-from typing import ClassVar
+from copy import copy
+from typing import ClassVar, Self
 
 _FOUND_LIMIT = 80
 
@@ -74,6 +75,13 @@ class TickloomError(Exception):
             parts.append(f"expected {self.expected}")
         text = self.message + (": " + ", ".join(parts) if parts else "")
         return f"{text}. {self.fix}" if self.fix else text
+
+    def about(self, subject: str) -> Self:
+        """Return the same error; its message says first what it is about."""
+        told = copy(self)
+        told.message = f"{subject}: {self.message}"
+        told.args = (told._text(),)  # noqa: SLF001 - a copy of itself
+        return told
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.__dict__.copy()))

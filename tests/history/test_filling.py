@@ -369,8 +369,9 @@ async def test_older_days_that_are_missing_are_not_passed_over(
     await histories.history(ask(date(2026, 10, 1), date(2026, 10, 30)))
     vendor.failure = nobody
 
-    with pytest.raises(type(nobody)):
+    with pytest.raises(type(nobody)) as caught:
         await histories.history(ask(date(2026, 9, 1), date(2026, 10, 30)))
+    assert str(caught.value) == f"2026-09-01 to 2026-09-30 of AAPL are not stored: {nobody}"
 
 
 @pytest.mark.parametrize("interval", [Interval.DAY, Interval.MINUTES_5])

@@ -122,10 +122,13 @@ class Asker:
         tell, say since one of them is away, is then no reason to withhold what is stored.
 
         Raises:
-            TickloomError: ``error``, where nobody who has bars of the symbol says anything.
+            TickloomError: ``error``, where nobody who has bars of the symbol says anything; its
+                message names the days.
         """
+        symbol = look.request.symbol
+        failure = error.about(f"{days.first} to {days.last} of {symbol} are not stored")
         if look.request.provider is not None:
-            raise error
+            raise failure from error
         beside = _beside(look, days)
         others = self._others(look.request, beside.provider)
         try:
@@ -135,7 +138,7 @@ class Asker:
             found = await self._beyond(look, days, beside.currency, others)
             return await self.remember_empty(look, days) if found is None else found
         except TickloomError:
-            raise error from None
+            raise failure from error
         return await self._with_edges(look, days, answer, others if is_sure else None)
 
     async def remember_empty(self, look: Look, days: Days, beside: Stretch | None = None) -> Found:
