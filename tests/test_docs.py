@@ -231,7 +231,7 @@ def test_the_shipped_settings_can_be_used(tmp_path: Path) -> None:
     settings = load_settings(ROOT / "examples" / "tickloom.toml", environment={})
     assert (settings.providers.primary, settings.redis.url) == ("yahoo", "")
     assert settings.database.url.startswith("sqlite:///")
-    assert settings.plugins.enabled == ("simulated", "replay", "yahoo")
+    assert settings.plugins.enabled == ("simulated", "replay", "yahoo", "validators")
     assert set(settings.plugins.tables) == {"simulated", "replay"}
 
 
