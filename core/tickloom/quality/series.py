@@ -12,7 +12,6 @@ from loguru import logger
 from tickloom.model import HistoricalData, Quality
 from tickloom.roles import Finding, SeriesValidator
 
-
 _KINDS = {
     "timestamp": datetime,
     "quality": Quality,
