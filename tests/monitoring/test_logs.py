@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
+import asyncpg  # type: ignore[import-untyped]  # it ships no types
 import httpx
 import pytest
 import stamina
@@ -15,6 +18,9 @@ from tickloom.fetch import fetch
 from tickloom.manager import MarketDataManager
 from tickloom.monitoring.logs import guard_library_logs
 from tickloom.testing import FaultServer, Reply
+
+if TYPE_CHECKING:
+    from databases import Postgres
 
 KEY = "TOPSECRET99"
 
@@ -66,6 +72,22 @@ async def test_a_retry_of_ours_is_not_warned_of_and_others_are(
     assert [getattr(record, "stamina.caused_by") for record in caplog.records] == [
         "ValueError('of others')"
     ]
+
+
+async def test_a_pool_that_cannot_connect_again_says_so_in_one_line(
+    postgres: Postgres, caplog: pytest.LogCaptureFixture
+) -> None:
+    guard_library_logs()
+    async with postgres() as database:
+        pool = await asyncpg.create_pool(database.url, min_size=1, max_size=1)
+        async with database.away():
+            while not caplog.records:
+                await asyncio.sleep(0.005)
+        pool.terminate()
+
+    assert "Failed to restore the pool connection floor" in caplog.text
+    assert "ConnectionRefusedError" in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 def test_guarding_twice_adds_one_filter() -> None:

@@ -68,7 +68,11 @@ def keeping(
     url: str, *providers: ScriptedProvider, clock: Clock | None = None, **tables: object
 ) -> MarketDataManager:
     """Return a manager that stores at ``url`` and is picky."""
-    settings = settings_of(**({"database": {"url": url}} | tables))
+    database: dict[str, object] = {"url": url}
+    if url.startswith("postgresql"):
+        # It would be in the working directory, for all tests together.
+        database["journal_bytes"] = 0
+    settings = settings_of(**({"database": database} | tables))
     points = [point_of(*providers), picky()]
     return MarketDataManager(settings, clock=clock, entry_points=points)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -164,6 +164,49 @@ async def test_the_schedule_compares_and_tells_until_they_agree(
         "differed": 2,
         "not_compared": 0,
     }
+
+
+def fail(provider: ScriptedProvider) -> None:
+    provider.failure = ProviderUnavailable("not today")
+
+
+def be_late(provider: ScriptedProvider) -> None:
+    at = NOON - timedelta(minutes=5)
+    provider.answers = {"EXA": make_quote("EXA", "60", provider="second", timestamp=at)}
+
+
+@pytest.mark.parametrize("change", [fail, be_late])
+async def test_what_is_not_compared_for_three_intervals_does_not_differ_any_more(
+    manager: MarketDataManager, clock: FakeClock, change: Callable[[ScriptedProvider], None]
+) -> None:
+    await clock.advance(6)
+    assert len(manager.alerts.current()) == 2
+    second = manager.router.sources["second"]._provider
+    assert isinstance(second, ScriptedProvider)
+    change(second)
+    await clock.advance(150)
+    assert len(manager.alerts.current()) == 2
+    await clock.advance(40)
+    assert manager.alerts.current() == []
+    reasons = [alert.reason for alert in manager.alerts.resolved()]
+    assert all("(nothing has been compared for 18" in reason for reason in reasons)
+
+
+async def test_what_differs_on_demand_is_over_where_nobody_asks_again(clock: FakeClock) -> None:
+    async with manager_of(*providers("50", "60"), clock=clock, providers=ORDER) as manager:
+        await manager.quality.comparer.compare("EXA")
+        await clock.advance(890)
+        assert len(manager.alerts.current()) == 1
+        await clock.advance(20)
+        assert manager.alerts.current() == []
+
+
+async def test_what_another_replica_compares_by_schedule_is_its_alert_alone(
+    manager: MarketDataManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manager.quality.comparer, "_owns", lambda _symbol: False)
+    assert (await manager.quality.comparer.compare("EXA")).verdict == "differ"
+    assert manager.alerts.current() == []
 
 
 async def test_the_one_that_differs_from_two_others_scores_lowest(

@@ -27,7 +27,12 @@ ODD = Verdict(Quality.FLAGGED, "odd", "it is odd")
 
 @pytest.mark.parametrize(
     "rubbish",
-    ["odd", 1, [ODD], {"quality": "flagged"}, Verdict("flagged", "odd", "it is odd")],  # type: ignore[arg-type]
+    [
+        *("odd", 1, [ODD], {"quality": "flagged"}),
+        *(Verdict("flagged", "odd", "it is odd"), Verdict(Quality.FLAGGED, "odd", None)),  # type: ignore[arg-type]
+        *(Verdict(Quality.FLAGGED, ["odd"]), Verdict(Quality.QUARANTINED, None)),  # type: ignore[arg-type]
+        Verdict(Quality.FLAGGED, "odd", "it is odd", ["bid", 1]),  # type: ignore[arg-type]
+    ],
 )
 def test_what_is_no_verdict_counts_as_a_failure_and_the_others_are_heard(rubbish: Any) -> None:
     inspector = Inspector({"rubbish": Saying(rubbish), "odd": Saying(ODD)})
@@ -36,3 +41,13 @@ def test_what_is_no_verdict_counts_as_a_failure_and_the_others_are_heard(rubbish
     assert judged.quality_codes == ("odd",)
     assert inspector.stats()["failed_validators"] == {"rubbish": 1}
     assert inspector.stats()["codes"] == {"odd": 1}
+
+
+def test_a_check_that_tries_to_end_the_process_counts_as_a_failure() -> None:
+    class Leaving(Saying):
+        def check(self, quote: Quote, previous: Quote | None) -> Any:
+            raise SystemExit(self._answer)
+
+    inspector = Inspector({"leaving": Leaving(3)})
+    assert inspector.inspect(make_quote(), None) == make_quote()
+    assert inspector.stats()["failed_validators"] == {"leaving": 1}

@@ -17,7 +17,7 @@ BEGIN = datetime(2026, 1, 2, 5, tzinfo=UTC)
 class Scripted:
     name = "scripted"
 
-    def __init__(self, *findings: Finding, error: Exception | None = None) -> None:
+    def __init__(self, *findings: Finding, error: BaseException | None = None) -> None:
         self._findings = findings
         self._error = error
 
@@ -70,8 +70,9 @@ def test_findings_of_all_validators_come_oldest_bar_first(history) -> None:
     }
 
 
-def test_a_validator_that_fails_is_counted_and_the_others_are_heard(history) -> None:
-    broken = Scripted(error=RuntimeError("no"))
+@pytest.mark.parametrize("error", [RuntimeError("no"), SystemExit(3)])
+def test_a_validator_that_fails_is_counted_and_the_others_are_heard(history, error) -> None:
+    broken = Scripted(error=error)
     inspector = SeriesInspector({"broken": broken, "one": Scripted(found(0, "early"))})
     for _ in range(2):
         assert [finding.code for finding in inspector.inspect(history)] == ["early"]
@@ -85,7 +86,13 @@ def test_a_finding_that_is_no_complaint_is_left_out(history) -> None:
 
 @pytest.mark.parametrize(
     "rubbish",
-    [None, "odd", ("odd",), (None,), (replace(found(0, "odd"), timestamp=datetime(2026, 1, 2)),)],  # noqa: DTZ001
+    [
+        *(None, "odd", ("odd",), (None,)),
+        (replace(found(0, "odd"), timestamp=datetime(2026, 1, 2)),),  # noqa: DTZ001
+        (replace(found(0, "odd"), timestamp="2026-01-02"),),  # type: ignore[arg-type]
+        (replace(found(0, "odd"), code=["odd"]),),  # type: ignore[arg-type]
+        (replace(found(0, "odd"), values=None),),  # type: ignore[arg-type]
+    ],
 )
 def test_what_is_no_finding_counts_as_a_failure(history, rubbish) -> None:
     class Rubbish:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import asyncpg  # type: ignore[import-untyped]  # it ships no types
 import pytest
 from loguru import logger
 
@@ -32,6 +33,13 @@ async def until(condition: Callable[[], bool]) -> None:
     """Wait for real I/O; the time limit of the test ends a wait in vain."""
     while not condition():
         await asyncio.sleep(0.005)
+
+
+async def soon(health: Coroutine[Any, Any, dict[str, Any]], clock: FakeClock) -> dict[str, Any]:
+    """Return what is told within a second."""
+    asking = asyncio.create_task(health)
+    await clock.advance(1)
+    return await asking
 
 
 @pytest.fixture
@@ -372,3 +380,54 @@ async def test_a_database_that_opens_but_takes_no_rows_is_still_away(
     await until(lambda: writer.stats()["written"] == 1)
     assert any("is back" in line for line in told)
     logger.remove(sink)
+
+
+async def test_a_database_that_takes_no_rows_for_five_seconds_is_degraded_and_told_twice(
+    postgres: Postgres, clock: FakeClock
+) -> None:
+    told: list[str] = []
+    sink = logger.add(told.append, level="INFO", format="{message}")
+    async with postgres() as database:
+        writer = QuoteWriter(open_backend(database.url), DatabaseSettings(batch_rows=1), clock)
+        await writer.start()
+        assert (await writer.health())["status"] == "healthy"
+        other = await asyncpg.connect(database.direct)
+        async with other.transaction():
+            await other.execute("LOCK TABLE market_data IN ACCESS EXCLUSIVE MODE")
+            writer.enqueue(make_quote())
+            await until(lambda: writer.stats()["queued"] == 1)
+            await clock.advance(4.2)
+            assert (await soon(writer.health(), clock))["status"] == "healthy"
+            await clock.advance(7.8)
+            health = await writer.health()
+        await other.close()
+        await until(lambda: writer.stats()["written"] == 1)
+        while (await soon(writer.health(), clock))["status"] != "healthy":
+            await asyncio.sleep(0.005)
+        await _close(writer, clock)
+    logger.remove(sink)
+
+    assert health["status"] == "degraded"
+    assert "takes no rows: found a write without an answer for 13 s" in health["reason"]
+    assert len(told) == 2
+    assert told[0].startswith("1 rows wait: the database at")
+    assert told[1].startswith("the database is back")
+
+
+async def test_nobody_waits_for_a_database_that_does_not_answer(
+    postgres: Postgres, clock: FakeClock
+) -> None:
+    async with postgres() as database:
+        writer = QuoteWriter(open_backend(database.url), DatabaseSettings(), clock)
+        await writer.start()
+        known = await writer.health()
+        database.wire.is_stalled = True
+        asked = asyncio.gather(*(writer.health() for _ in range(3)))
+        await clock.advance(0.7)
+        assert await asked == [known, known, known]
+
+        await clock.advance(5)
+        health = await soon(writer.health(), clock)
+        assert health["status"] == "degraded"
+        assert "does not answer: found no answer for 6.4 s" in health["reason"]
+        await _close(writer, clock)

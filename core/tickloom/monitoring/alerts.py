@@ -60,8 +60,8 @@ class SystemAlerts:
             self._held[key] = replace(known, reason=reason, times=known.times + 1)
             return
         if len(self._held) >= _MOST:
-            # The oldest has been told; it counts as over, for want of room.
-            self.end(next(iter(self._held)))
+            # The oldest has been told.
+            self.end(next(iter(self._held)), "too many others hold")
         alert = SystemAlert(
             key=key,
             reason=reason,
@@ -73,12 +73,16 @@ class SystemAlerts:
         logger.warning("system alert: {}", reason)
         self._changed(alert)
 
-    def end(self, key: str) -> None:
-        """Something is right again; one that is not known is ignored."""
+    def end(self, key: str, why: str = "") -> None:
+        """Something is right again; one that is not known is ignored.
+
+        ``why`` is added to the reason where it is over for another cause.
+        """
         alert = self._held.pop(key, None)
         if alert is None:
             return
-        alert = replace(alert, resolved_at=self._clock.now())
+        reason = f"{alert.reason} ({why})" if why else alert.reason
+        alert = replace(alert, reason=reason, resolved_at=self._clock.now())
         self._over.append(alert)
         logger.info("system alert is over: {}", alert.reason)
         self._changed(alert)

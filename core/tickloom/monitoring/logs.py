@@ -81,15 +81,26 @@ def guard_library_logs() -> None:
 
     httpx prints each URL at INFO, and most vendors want their key in the query: queries are cut
     out, for whoever uses httpx in this process. stamina warns of each retry without saying of
-    what; those of ours are counted in a provider's status.
+    what; those of ours are counted in a provider's status. asyncpg shows where in its own code it
+    could not connect again, over a screen for each try; that and why is one line.
     """
     for name in _HTTP:
         logging.getLogger(name).addFilter(_hide_query)
     logging.getLogger("stamina").addFilter(_is_no_retry_of_ours)
+    logging.getLogger("asyncpg.pool").addFilter(_cut_traceback)
 
 
 def _hide_query(record: logging.LogRecord) -> bool:
     record.msg, record.args = scrub_text(record.getMessage()), ()
+    return True
+
+
+def _cut_traceback(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    if error is not None:
+        said = scrub_text(f"{type(error).__name__}: {error}")
+        record.msg, record.args = f"{record.getMessage()}: {said}", ()
+        record.exc_info = record.exc_text = None
     return True
 
 

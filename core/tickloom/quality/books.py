@@ -10,7 +10,7 @@ from tickloom.quality.keeper import Keeper
 from tickloom.quality.scores import Scores
 from tickloom.roles import ProviderInfo
 from tickloom.settings import Settings
-from tickloom.store import QualityStore, open_door
+from tickloom.store import QualityStore, open_door, open_quality_journal
 
 
 class Books:
@@ -30,7 +30,9 @@ class Books:
     ) -> None:
         self.store = QualityStore(open_door(settings.database.url))
         self.scores = Scores(clock, settings.providers.min_score, changed)
-        self.keeper = Keeper(self.store, self.scores, clock, settings.quality.quarantine_queue)
+        journal = open_quality_journal(settings.database)
+        room = settings.quality.quarantine_queue
+        self.keeper = Keeper(self.store, self.scores, clock, room, journal)
 
     def declare(self, infos: Iterable[ProviderInfo]) -> None:
         """Say how fresh the quotes of each provider should be."""

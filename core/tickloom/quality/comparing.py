@@ -32,6 +32,9 @@ MOST_BARS = 250
 _DAY = timedelta(days=1)
 _SLACK = timedelta(days=10)
 _FIRST_LOOK_S = 5.0
+# For how many intervals prices may go without being compared, and what counts without a schedule.
+_MOST_MISSED = 3
+_INTERVAL_S = 300.0
 
 
 class Asked(Protocol):
@@ -58,8 +61,8 @@ class Told(Protocol):
         """Something is wrong from now on."""
         ...
 
-    def end(self, key: str) -> None:
-        """It is right again; one that is not known is ignored."""
+    def end(self, key: str, why: str = "") -> None:
+        """It is right again, or over because of ``why``; one that is not known is ignored."""
         ...
 
 
@@ -71,7 +74,7 @@ class Comparer:
         owns: Whether this replica compares a symbol by schedule.
         keeper: Takes note of what differs.
         scores: Count who agrees.
-        alerts: Hear of what differs until it agrees again.
+        alerts: Hear of what differs until it agrees again, or is not compared any more.
         settings: When values are the same, and the schedule.
         clock: For times.
 
@@ -103,6 +106,8 @@ class Comparer:
         )
         self._symbols = _scheduled(settings)
         self._task: asyncio.Task[None] | None = None
+        # When those that differ were compared last, by alert.
+        self._differing: dict[str, float] = {}
         self._counts = {"comparisons": 0, "agreed": 0, "differed": 0, "not_compared": 0}
 
     async def compare(self, symbol: str, bars: int = 0) -> Comparison:
@@ -147,6 +152,15 @@ class Comparer:
         """Begin the schedule, if there is one; calling it twice is allowed."""
         if self._task is None and self._settings.compare_interval_s and self._symbols:
             self._task = asyncio.create_task(self._run(), name="compare the providers")
+
+    def look(self) -> None:
+        """End the alerts of what is not compared any more; called every few seconds."""
+        now_s = self._clock.monotonic()
+        most_s = _MOST_MISSED * (self._settings.compare_interval_s or _INTERVAL_S)
+        for key, last_s in list(self._differing.items()):
+            if now_s - last_s >= most_s:
+                del self._differing[key]
+                self._alerts.end(key, f"nothing has been compared for {now_s - last_s:.0f} s")
 
     def stats(self) -> dict[str, int]:
         """Return counts since the start; of the last three one for each pair."""
@@ -212,6 +226,7 @@ class Comparer:
             self._scores.compared(name, symbol, agreed=agrees)
         if agrees:
             self._counts["agreed"] += 1
+            self._differing.pop(key, None)
             self._alerts.end(key)
             return
         self._counts["differed"] += 1
@@ -220,7 +235,14 @@ class Comparer:
         values = {pair.first: worst.first, pair.second: worst.second}
         verdict = Verdict(Quality.FLAGGED, DIFFERS, pair.reason, values)
         self._keeper.tell("comparison", subject, verdict)
-        self._alerts.begin(key, pair.reason, [symbol], pair.second)
+        if not self._is_told_elsewhere(symbol):
+            self._differing[key] = self._clock.monotonic()
+            self._alerts.begin(key, pair.reason, [symbol], pair.second)
+
+    def _is_told_elsewhere(self, symbol: str) -> bool:
+        """Whether another replica compares the symbol by schedule, and so knows when it is over."""
+        is_scheduled = self._settings.compare_interval_s > 0 and symbol in self._symbols
+        return is_scheduled and not self._owns(symbol)
 
 
 def _scheduled(settings: QualitySettings) -> list[str]:

@@ -104,6 +104,7 @@ class QualityDesk:
             await self._clock.sleep(_LOOK_S)
             self._look()
             self._look_at_checks()
+            self.comparer.look()
 
     def _look_at_checks(self) -> None:
         left_out = self.gate.judge.inspector.left_out

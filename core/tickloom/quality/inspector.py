@@ -21,6 +21,9 @@ RELEASED: Final = "released"
 """The code of a quote that was kept back and that somebody let go; it is not judged again."""
 
 
+_KINDS = {"quality": Quality, "code": str, "reason": str, "values": Mapping}
+
+
 class Quarantined(Struct, frozen=True):
     """A quote that went no further, and why."""
 
@@ -69,7 +72,7 @@ class Inspector:
                 verdict = validator.check(quote, previous)
                 if verdict is not None:
                     _refuse_rubbish(verdict)
-            except Exception as error:  # noqa: BLE001 - foreign code
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign code
                 self._failed(name, error)
                 continue
             if verdict is None or verdict.quality is Quality.OK:
@@ -118,14 +121,16 @@ class Inspector:
                 "{} by {} is quarantined: {}", quote.symbol, quote.provider, verdict.reason
             )
 
-    def _failed(self, name: str, error: Exception) -> None:
+    def _failed(self, name: str, error: BaseException) -> None:
         if not self.failures[name]:
             logger.warning("validator {} failed: {!r}", name, error)
         self.failures[name] += 1
 
 
-def _refuse_rubbish(verdict: object) -> None:
-    if not isinstance(verdict, Verdict) or not isinstance(verdict.quality, Quality):
+def _refuse_rubbish(verdict: Any) -> None:
+    if not isinstance(verdict, Verdict) or not all(
+        isinstance(getattr(verdict, name), kind) for name, kind in _KINDS.items()
+    ):
         raise TypeError(f"{verdict!r} is no Verdict")
 
 

@@ -44,6 +44,10 @@ class Scores:
         clock: Ends the time for which a provider is passed over.
         min_score: Providers below it are passed over; 0 = none is.
         changed: Called when a provider begins or ends to be passed over for a symbol.
+
+    Attributes:
+        dropped: Counts of a subject that were forgotten before :meth:`take` returned them, since
+            too many waited; since the start.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class Scores:
         self._unsaved: dict[Subject, Counts] = {}
         self._new: dict[Subject, Counts] = {}
         self._passed: dict[Subject, tuple[float, float]] = {}
+        self.dropped = 0
 
     @property
     def changed(self) -> bool:
@@ -106,7 +111,7 @@ class Scores:
     def give_back(self, counts: dict[Subject, Counts]) -> None:
         """Take what could not be stored, to be returned by the next :meth:`take`."""
         for subject, one in counts.items():
-            _add(self._unsaved.setdefault(subject, Counts()), one)
+            self._leave_unsaved(subject, one)
 
     def shares(self, provider: str, symbol: str) -> dict[str, float | None]:
         """Return the four shares and their mean as ``score``; ``None`` = nothing was counted."""
@@ -183,10 +188,17 @@ class Scores:
             new = self._new[subject] = Counts()
         return new
 
+    def _leave_unsaved(self, subject: Subject, counts: Counts) -> None:
+        if subject not in self._unsaved and len(self._unsaved) >= _MOST:
+            del self._unsaved[next(iter(self._unsaved))]
+            self.dropped += 1
+        _add(self._unsaved.setdefault(subject, Counts()), counts)
+
     def _settle(self) -> None:
         new, self._new = self._new, {}
         for subject, one in new.items():
-            for book in (self._total, self._recent, self._unsaved):
+            self._leave_unsaved(subject, one)
+            for book in (self._total, self._recent):
                 if subject not in book and len(book) >= _MOST:
                     del book[next(iter(book))]
                 _add(book.setdefault(subject, Counts()), one)

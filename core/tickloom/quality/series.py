@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from loguru import logger
 
 from tickloom.model import HistoricalData, Quality
 from tickloom.roles import Finding, SeriesValidator
+
+_KINDS = {
+    "timestamp": datetime,
+    "quality": Quality,
+    "code": str,
+    "reason": str,
+    "values": Mapping,
+}
 
 
 class SeriesInspector:
@@ -40,10 +49,10 @@ class SeriesInspector:
         for name, validator in self._validators:
             self._asked = name
             told: list[Finding] = []
-            failure: Exception | None = None
+            failure: BaseException | None = None
             try:
                 told = [one for one in validator.check_series(history) if _is_complaint(one)]
-            except Exception as error:  # noqa: BLE001 - foreign code
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign code
                 failure = error
             if name in self.left_out:
                 # Nobody waits for this any more, and another inspection may run.
@@ -75,14 +84,16 @@ class SeriesInspector:
             "left_out": list(self.left_out),
         }
 
-    def _failed(self, name: str, error: Exception) -> None:
+    def _failed(self, name: str, error: BaseException) -> None:
         if not self.failures[name]:
             logger.warning("series validator {} failed: {!r}", name, error)
         self.failures[name] += 1
 
 
-def _is_complaint(finding: Finding) -> bool:
-    if not isinstance(finding, Finding):
+def _is_complaint(finding: Any) -> bool:
+    if not isinstance(finding, Finding) or not all(
+        isinstance(getattr(finding, name), kind) for name, kind in _KINDS.items()
+    ):
         raise TypeError(f"{finding!r} is no Finding")
     if finding.timestamp.tzinfo is None:
         raise ValueError(f"the time {finding.timestamp} has no zone")

@@ -12,7 +12,7 @@ from tickloom.store.door import open_door
 from tickloom.store.history import HistoryStore, Kept
 from tickloom.store.job_log import JobLog, open_job_log
 from tickloom.store.journal import Journal
-from tickloom.store.journals import open_bar_journal, open_journal
+from tickloom.store.journals import open_bar_journal, open_journal, open_quality_journal
 from tickloom.store.livebars import PROVIDER as LIVE
 from tickloom.store.livebars import BarKeeper
 from tickloom.store.postgres import PostgresBackend
@@ -52,5 +52,6 @@ __all__ = [
     "open_door",
     "open_job_log",
     "open_journal",
+    "open_quality_journal",
     "schema_version",
 ]

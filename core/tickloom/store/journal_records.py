@@ -1,11 +1,12 @@
-"""Quotes and bars as records of a journal, and a segment of records back to them.
+"""What waits on disk as records of a journal, and a segment of records back to that.
 
 A segment begins with :data:`MAGIC`; then come records::
 
     length of the payload, 4 bytes | CRC-32 of length and payload, 4 bytes | payload
 
 both numbers little-endian; the payload of a quote is MessagePack of (epoch, quote, JSON of the
-quote's ``additional_data``), that of a bar of a :class:`KeptBar`, with every decimal as text.
+quote's ``additional_data``), that of a bar of a :class:`KeptBar`, with every decimal as text. That
+of the quarantine is a letter, ``h`` for what is held and ``e`` for an event, and its JSON.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from msgspec.structs import replace
 
 from tickloom.errors import BadRecord, verbatim
 from tickloom.model import Quote, encode_json
+from tickloom.store.quality_rows import Held, Kept, QualityEvent, payload_of
 from tickloom.store.rows import Record
 
 R = TypeVar("R")
@@ -175,6 +177,47 @@ def decode_bar(payload: bytes) -> KeptBar:
         raise BadRecord("a record of the journal cannot be read", found=str(error)) from error
 
 
+_KINDS: dict[bytes, type[Kept]] = {b"h": Held, b"e": QualityEvent}
+
+
+def encode_kept(kept: Kept) -> bytes:
+    """Return a row of the quarantine, or an event, as it stands in a segment.
+
+    Raises:
+        BadRecord: A value is none that can be written, or it is longer than 16 MiB.
+    """
+    letter = b"h" if isinstance(kept, Held) else b"e"
+    try:
+        payload = letter + payload_of(kept).encode()
+    except _UNFIT as error:
+        raise BadRecord(
+            f"what {kept.provider!r} gave for {kept.symbol!r} cannot be kept",
+            found=verbatim(f"{type(error).__name__}: {error}"),
+        ) from error
+    if len(payload) > LONGEST:
+        raise BadRecord(
+            f"what {kept.provider!r} gave for {kept.symbol!r} is too long to be kept",
+            found=verbatim(f"{len(payload)} bytes"),
+            expected=f"at most {LONGEST}",
+        )
+    return _framed(payload)
+
+
+def decode_kept(payload: bytes) -> Kept:
+    """Return the row or the event of a payload.
+
+    Raises:
+        BadRecord: It is none of this version.
+    """
+    kind = _KINDS.get(payload[:1])
+    if kind is None:
+        raise BadRecord("a record of the journal cannot be read", found=verbatim(str(payload[:1])))
+    try:
+        return msgspec.json.decode(payload[1:], type=kind)
+    except (msgspec.MsgspecError, *_UNFIT) as error:
+        raise BadRecord("a record of the journal cannot be read", found=str(error)) from error
+
+
 class Form(msgspec.Struct, Generic[R], frozen=True):
     """How records stand in a segment.
 
@@ -189,6 +232,7 @@ class Form(msgspec.Struct, Generic[R], frozen=True):
 
 QUOTES: Form[Record] = Form(encode_record, decode_record)
 BARS: Form[KeptBar] = Form(encode_bar, decode_bar)
+KEPT: Form[Kept] = Form(encode_kept, decode_kept)
 
 
 def _checksum(payload: bytes) -> int:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
 
 from tickloom.settings import DatabaseSettings
 from tickloom.store.address import kind_of, sqlite_path
 from tickloom.store.journal import Journal
-from tickloom.store.journal_records import BARS, QUOTES, KeptBar
+from tickloom.store.journal_records import BARS, KEPT, QUOTES, Form, KeptBar
+from tickloom.store.quality_rows import Kept
 from tickloom.store.rows import Record
 
-_MOST_BYTES_OF_BARS = 33_554_432
+R = TypeVar("R")
+
+_MOST_BYTES_BESIDE = 33_554_432
 
 
 def open_journal(settings: DatabaseSettings) -> Journal[Record] | None:
@@ -31,11 +35,24 @@ def open_bar_journal(settings: DatabaseSettings) -> Journal[KeptBar] | None:
     Raises:
         ConfigError: The URL names no database that can be used.
     """
+    return _beside(settings, "bars", BARS)
+
+
+def open_quality_journal(settings: DatabaseSettings) -> Journal[Kept] | None:
+    """Return the journal of the quarantine, beside that of quotes and of 32 MiB at most.
+
+    Raises:
+        ConfigError: The URL names no database that can be used.
+    """
+    return _beside(settings, "quality", KEPT)
+
+
+def _beside(settings: DatabaseSettings, what: str, form: Form[R]) -> Journal[R] | None:
     folder = _folder(settings)
     if folder is None:
         return None
-    limit = min(settings.journal_bytes, _MOST_BYTES_OF_BARS)
-    return Journal(folder.with_name(f"{folder.name}-bars"), limit, BARS)
+    limit = min(settings.journal_bytes, _MOST_BYTES_BESIDE)
+    return Journal(folder.with_name(f"{folder.name}-{what}"), limit, form)
 
 
 def _folder(settings: DatabaseSettings) -> Path | None:

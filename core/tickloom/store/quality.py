@@ -97,6 +97,17 @@ class QualityStore:
         """False where there is no database."""
         return self._door.name != "none"
 
+    async def open(self) -> None:
+        """Connect, unless that was done; everything else here does so by itself.
+
+        Raises:
+            TickloomError: The database is away.
+        """
+        async with self._opening:
+            if not self._is_open:
+                await self._door.open()
+                self._is_open = True
+
     async def hold(self, rows: Sequence[Held]) -> None:
         """Keep rows; those that are there already are left as they are.
 
@@ -228,10 +239,7 @@ class QualityStore:
         await self._door.aclose()
 
     async def _with(self, work: Callable[[], Awaitable[T]]) -> T:
-        async with self._opening:
-            if not self._is_open:
-                await self._door.open()
-                self._is_open = True
+        await self.open()
         try:
             return await work()
         except BadRecord:

@@ -100,6 +100,10 @@ class QualityEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     times: int = 1
 
 
+Kept = Held | QualityEvent
+"""What waits on disk while the database is away."""
+
+
 class Counts(Struct, kw_only=True):
     """How a provider did with a symbol.
 
@@ -178,7 +182,7 @@ def hold(subject: Quote | HistoricalData, verdict: Verdict, now: datetime) -> He
         reason=_fit(verdict.reason, _LONGEST_REASON),
         created_at=now,
         interval=None if series is None else series.interval.value,
-        found=dict(verdict.values),
+        found=numbers_of(verdict.values),
         quote=quote,
         series=series,
     )
@@ -191,7 +195,16 @@ def identity(*parts: str) -> str:
     return f"{digest[:8]}-{digest[8:12]}-8{digest[13:16]}-8{digest[17:20]}-{digest[20:]}"
 
 
-def payload_of(subject: Quote | HistoricalData | Mapping[str, Any] | None) -> str:
+def numbers_of(values: Mapping[Any, Any]) -> dict[str, Decimal]:
+    """Return the numbers of a verdict by name, without what a plugin put in that is none."""
+    return {
+        str(name): Decimal(str(value))
+        for name, value in values.items()
+        if isinstance(value, Decimal | int | float)
+    }
+
+
+def payload_of(subject: Quote | HistoricalData | Kept | Mapping[str, Any] | None) -> str:
     """Return the JSON that is stored: decimals are text and keep every digit."""
     return _encoder.encode(subject).decode()
 

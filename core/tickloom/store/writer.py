@@ -11,12 +11,13 @@ from typing import Any
 from loguru import logger
 
 from tickloom.clock import Clock
-from tickloom.errors import BadRecord, ConfigError, StoreUnavailable, TickloomError
+from tickloom.errors import BadRecord, StoreUnavailable
 from tickloom.model import Quote
 from tickloom.settings import DatabaseSettings
 from tickloom.store.backend import Backend
 from tickloom.store.journal import Journal, Unfit
 from tickloom.store.progress import Progress, within
+from tickloom.store.pulse import Pulse, takes_nothing
 from tickloom.store.rows import Record
 from tickloom.store.spill import Spill
 from tickloom.store.telling import Telling
@@ -59,6 +60,7 @@ class QuoteWriter:
         rejected: Rejected | None = None,
     ) -> None:
         self._backend = backend
+        self._pulse = Pulse(backend, clock)
         self._clock = clock
         # Without a database nothing is queued, which would only be counted and forgotten.
         self._stores = backend.name != "none"
@@ -82,6 +84,7 @@ class QuoteWriter:
         self._closing = asyncio.Event()
         self._is_open = False
         self._failure: Exception | None = None
+        self._is_stuck = False
         self._failures_in_row = 0
         self._telling = Telling(clock)
         self._spill = None
@@ -187,6 +190,7 @@ class QuoteWriter:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_END_LIMIT_S)
+        await self._pulse.aclose()
         # This cuts a connection on which the task may still hang.
         await self._backend.aclose()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -213,28 +217,14 @@ class QuoteWriter:
         }
 
     async def health(self) -> dict[str, Any]:
-        """Ask the database, and return status, backend, URL, schema version and, if bad, a reason.
+        """Return status, backend, URL, schema version and, if bad, a reason, within a second.
 
-        ``degraded`` = it is away and the rows wait; ``unhealthy`` = rows are being lost, or it
-        stays away until somebody corrects the settings. ``journal_rows`` is there while rows wait
-        in the journal.
+        ``degraded`` = it is away or takes no rows, which wait; ``unhealthy`` = rows are being lost,
+        or it stays away until somebody corrects the settings. ``journal_rows`` is there while rows
+        wait in the journal.
         """
-        report: dict[str, Any] = {
-            "status": "healthy",
-            "backend": self._backend.name,
-            "url": self._backend.url,
-            "schema_version": None,
-        }
-        failure = self._failure
-        if failure is None:
-            try:
-                report["schema_version"] = await self._backend.ping()
-            except TickloomError as error:
-                failure = error
-        if failure is not None:
-            is_lasting = isinstance(failure, ConfigError) or len(self._queue) >= self._limit
-            report["status"] = "unhealthy" if is_lasting else "degraded"
-            report["reason"] = str(failure)
+        failure = self._failure or (self._stuck_failure() if self._is_stuck else None)
+        report = await self._pulse.report(failure, is_losing=len(self._queue) >= self._limit)
         return report if self._spill is None else self._spill.add_to(report)
 
     async def _run(self) -> None:
@@ -256,8 +246,17 @@ class QuoteWriter:
 
     def is_away(self) -> bool:
         """True where the database failed last or has not answered for five seconds."""
-        is_stuck = self._parts and self._clock.monotonic() - self._begun_s >= _STUCK_S
-        return self._failure is not None or bool(is_stuck)
+        return self._failure is not None or self._is_stuck
+
+    def _note_stuck(self) -> None:
+        self._trouble.set()
+        self._is_stuck = True
+        # A failure has been told, and is told again.
+        if self._failure is None:
+            logger.warning("{} rows wait: {}", self._waiting(), self._stuck_failure())
+
+    def _stuck_failure(self) -> StoreUnavailable:
+        return takes_nothing(self._backend.url, self._clock.monotonic() - self._begun_s)
 
     async def _replay(self, spill: Spill) -> None:
         piece = await spill.peek(self._batch_rows)
@@ -299,6 +298,8 @@ class QuoteWriter:
                 stored = await self._send(part)
             except BadRecord as error:
                 self._parts.pop()
+                # To refuse is to answer.
+                self._recover()
                 if len(part) > 1:
                     middle = len(part) // 2
                     self._parts += [part[middle:], part[:middle]]
@@ -318,7 +319,7 @@ class QuoteWriter:
 
     async def _send(self, part: list[Record]) -> int:
         self._begun_s = self._clock.monotonic()
-        alarm = self._clock.call_later(_STUCK_S, self._trouble.set)
+        alarm = self._clock.call_later(_STUCK_S, self._note_stuck)
         try:
             return await self._backend.write(part)
         finally:
@@ -338,10 +339,10 @@ class QuoteWriter:
         self._failed_writes += 1
         self._failure = error
         self._last_error = str(error)
+        self._is_stuck = False
         self._trouble.set()
-        self._telling.warn(
-            "away", "the database cannot be written, {} rows wait: {}", self._waiting(), error
-        )
+        text = "the database cannot be written, {} rows wait: {}"
+        self._telling.warn("away", text, self._waiting(), error)
         self._tried_to_open.set()
         pause_s = min(_FIRST_PAUSE_S * 2.0**self._failures_in_row, _LONGEST_PAUSE_S)
         self._failures_in_row = min(self._failures_in_row + 1, 10)
@@ -351,16 +352,15 @@ class QuoteWriter:
             await within(self._clock, pause_s, self._closing.wait())
 
     def _recover(self) -> None:
-        if self._failure is not None:
+        if self._failure is not None or self._is_stuck:
             logger.info("the database is back; {} rows wait", self._waiting())
-        self._failure = None
+        self._failure, self._is_stuck = None, False
         self._failures_in_row = 0
 
     def _drop(self) -> None:
         self._dropped += 1
-        self._telling.warn(
-            "full", "the queue for the database is full or closed; {} rows dropped", self._dropped
-        )
+        text = "the queue for the database is full or closed; {} rows dropped"
+        self._telling.warn("full", text, self._dropped)
 
     def moved(self, unfit: Unfit[Record]) -> None:
         """Take notice that rows went from the queue to the journal, except for ``unfit`` ones."""
