@@ -168,6 +168,15 @@ async def test_history_and_company_fail_over_too() -> None:
     assert (await reader.company("AAPL")).fallback_from == "first"
 
 
+async def test_those_who_have_bars_of_an_interval_are_named_in_order() -> None:
+    days, both = {"intervals": (Interval.DAY,)}, {"intervals": (Interval.MINUTE, Interval.DAY)}
+    reader = make_reader(ScriptedProvider("first", **days), ScriptedProvider("second", **both))
+
+    assert reader.historians(DAY) == ["first", "second"]
+    assert reader.historians(replace(DAY, interval=Interval.MINUTE)) == ["second"]
+    assert reader.historians(replace(DAY, interval=Interval.QUARTER)) == []
+
+
 async def test_a_search_goes_to_the_first_provider_that_finds_something() -> None:
     first = ScriptedProvider("first", **EVERYTHING)
     second = ScriptedProvider("second", **EVERYTHING)
