@@ -121,6 +121,8 @@ async def opened(
     """Histories whose ``tellers`` tell all splits and dividends."""
     calendars = Calendars()
     store = HistoryStore(open_backend(database.url), clock, calendars.is_session)
-    histories = Histories(store, vendor, clock, calendars, tellers.__contains__)
+    histories = Histories(
+        store, vendor, clock, calendars, tellers.__contains__, lambda _symbol: tellers
+    )
     yield histories
     await histories.aclose()

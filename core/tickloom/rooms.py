@@ -156,7 +156,9 @@ class Rooms:
         providers = self.plugins.providers.values()
         telling = {one.info.name for one in providers if one.info.has_actions}
         ask = self.quality.gate.history
-        return Histories(store, ask, self._clock, calendars, telling.__contains__)
+        return Histories(
+            store, ask, self._clock, calendars, telling.__contains__, self.router.tellers
+        )
 
     def _open_quality(self, books: Books, reader: Reader, kept: HistoryStore) -> QualityDesk:
         inspector = SeriesInspector(self.plugins.series_validators)

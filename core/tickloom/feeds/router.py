@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from tickloom.errors import NotSupported, UnknownProvider, UnknownSymbol
 from tickloom.feeds.source import Source
+from tickloom.model import Interval
 from tickloom.settings import ProviderSettings
 from tickloom.store import LIVE
 
@@ -94,6 +95,14 @@ class Router:
         if not found:
             raise NotSupported("no running provider offers a search")
         return found
+
+    def tellers(self, symbol: str) -> list[str]:
+        """Return who gives unadjusted days with all splits and dividends, first choice first."""
+        return [
+            source.name
+            for source in self._best_first(symbol)
+            if source.info.has_actions and Interval.DAY in source.info.intervals
+        ]
 
     def setback(self, symbol: str, provider: str) -> tuple[str, str] | None:
         """Return who should have served ``symbol`` before ``provider``, and why it is passed over.

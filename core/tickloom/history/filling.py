@@ -12,9 +12,16 @@ from msgspec.structs import replace
 from tickloom.cache import SingleFlight
 from tickloom.calendars import Calendars
 from tickloom.clock import Clock
-from tickloom.errors import NoData, RequestError, StoreUnavailable
+from tickloom.errors import (
+    NoData,
+    NotSupported,
+    RequestError,
+    StoreUnavailable,
+    TickloomError,
+)
 from tickloom.history.answer import HistoryAnswer, open_answer, rest_of
 from tickloom.history.computing import Computed, Computing
+from tickloom.history.fetching import Fetching, Tellers
 from tickloom.history.formats import Style, encode
 from tickloom.history.live import live_bars
 from tickloom.history.page import ALL, Page, read_token
@@ -41,6 +48,8 @@ class Histories:
         tells_actions: Whether the unadjusted daily bars of a provider that runs come with all
             splits and dividends of their days, which is remembered with them; by default nobody's
             do.
+        tellers: Which providers that run do so for a symbol, first choice first; they are asked
+            for unadjusted bars where nobody gives adjusted ones.
     """
 
     def __init__(
@@ -50,10 +59,12 @@ class Histories:
         clock: Clock,
         calendars: Calendars | None = None,
         tells_actions: TellsActions = lambda _provider: False,
+        tellers: Tellers = lambda _symbol: (),
     ) -> None:
         self._store = store
         self._supply = Supply(store, ask, clock, calendars or Calendars(), tells_actions)
         self._computing = Computing(self._supply, clock)
+        self._fetching = Fetching(self._supply, self._computing, tellers)
         self._asking: SingleFlight[Computed] = SingleFlight()
         self._counts = {
             "from_store": 0,
@@ -174,15 +185,27 @@ class Histories:
         try:
             gathered = await supply.gather(direct, rest) or await supply.whole(direct)
         except (*NOBODY, NoData) as error:
-            request = direct.request
-            if request.adjustment is PriceAdjustment.NONE:
-                raise
-            # Who gave the unadjusted bars may run no more, and others may not adjust.
-            made = await self._computing.adjusted(request, days, rest, nobody=str(error))
-            if made is None:
-                raise
-            return made
+            return await self._otherwise(direct.request, days, rest, error)
         return Computed(recipe=gathered.look.recipe(), gathered=gathered)
+
+    async def _otherwise(
+        self, request: HistoryRequest, days: Days, rest: Days | None, failure: TickloomError
+    ) -> Computed:
+        """Return what can be computed where nobody gives the answer as it is, or say why."""
+        made: Computed | None = None
+        if isinstance(failure, NotSupported):
+            try:
+                made = await self._fetching.made(request, days, rest, failure)
+            except StoreUnavailable:
+                raise
+            except (*NOBODY, NoData) as error:
+                failure = error
+        if made is None and request.adjustment is not PriceAdjustment.NONE:
+            # Who gave the unadjusted bars may run no more, and others may not adjust.
+            made = await self._computing.adjusted(request, days, rest, nobody=str(failure))
+        if made is None:
+            raise failure
+        return made
 
     def _count(self, made: Computed) -> None:
         answers, stretches = len(made.gathered.answers), len(made.recipe.stretches)
