@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,8 @@ import pytest
 from historyroom import TODAY, Vendor, ask, encoded, opened
 from tickloom.clock import FakeClock
 from tickloom.errors import NotSupported, ProviderUnavailable
-from tickloom.history import Histories
-from tickloom.model import HistoricalData, Interval, PriceAdjustment, Split
+from tickloom.history import Histories, Page, make_token
+from tickloom.model import HistoricalData, Interval, PriceAdjustment, Split, begin_of
 from tickloom.roles import HistoryRequest
 from tickloom.store import HistoryStore, open_backend
 
@@ -172,3 +172,124 @@ async def test_why_the_days_cannot_be_had_is_told(fetching: Histories, plain: Pl
 
     with pytest.raises(ProviderUnavailable, match="unplugged"):
         await fetching.history(ask(*WEEK, adjustment=SPLITS))
+
+
+async def test_minutes_are_asked_for_and_rolled_up_where_nobody_gives_the_interval(
+    fetching: Histories, plain: Plain
+) -> None:
+    made = await fetching.history(ask(*WEEK, Interval.MINUTES_15))
+    plain.vendor.failure = ProviderUnavailable("unplugged")
+    again = await fetching.history(ask(*WEEK, Interval.MINUTES_15))
+
+    assert len(made.data_points) == 5 * 26
+    assert [one.derived_from for one in made.sources] == [Interval.MINUTE]
+    assert plain.asked() == [("1m", *WEEK)]
+    assert encoded(again) == encoded(made)
+
+
+async def test_of_stored_minutes_only_the_days_that_are_missing_are_asked_for(
+    fetching: Histories, plain: Plain
+) -> None:
+    await fetching.history(ask(WEEK[0], date(2026, 1, 8), Interval.MINUTE))
+    made = await fetching.history(ask(*WEEK, Interval.HOUR))
+
+    assert plain.asked()[1:] == [("1m", date(2026, 1, 9), date(2026, 1, 9))]
+    assert len(made.data_points) == 5 * 7
+
+
+async def test_a_page_asks_for_the_minutes_of_its_own_days_at_most(
+    fetching: Histories, plain: Plain
+) -> None:
+    await fetching.history(ask(date(2026, 1, 6), date(2026, 1, 7), Interval.MINUTE))
+    request = ask(*WEEK, Interval.HOUR)
+    token = make_token(request, "asc", begin_of("AAPL", date(2026, 1, 7)))
+    await fetching.open(request, Page(after=token))
+
+    assert plain.asked()[1:] == [("1m", date(2026, 1, 8), date(2026, 1, 9))]
+
+
+async def test_months_are_made_of_days_that_are_asked_for(
+    fetching: Histories, plain: Plain
+) -> None:
+    made = await fetching.history(ask(date(2026, 1, 1), date(2026, 3, 31), Interval.MONTH))
+
+    assert len(made.data_points) == 3
+    assert plain.asked() == [("1d", date(2026, 1, 1), date(2026, 3, 31))]
+
+
+async def test_rolled_up_minutes_are_adjusted_where_nobody_does_either(
+    fetching: Histories, plain: Plain
+) -> None:
+    made = await fetching.history(ask(*WEEK, Interval.HOUR, SPLITS))
+
+    assert closes(made) == ["2.625"] * 14 + ["10.5"] * 21
+    assert [one[0] for one in plain.asked()] == ["1d", "1m"]
+
+
+async def test_without_a_database_hours_begin_with_the_session_too(
+    plain: Plain, noon: FakeClock
+) -> None:
+    histories = Histories(HistoryStore(open_backend(""), noon), plain, noon)
+    made = await histories.history(ask(WEEK[0], WEEK[0], Interval.HOUR))
+
+    opening = begin_of("AAPL", WEEK[0]) + timedelta(hours=9, minutes=30)
+    assert [one.timestamp for one in made.data_points[:2]] == [
+        opening,
+        opening + timedelta(hours=1),
+    ]
+    await histories.aclose()
+
+
+async def test_more_minutes_than_fit_are_not_asked_for_and_the_way_out_is_told(
+    fetching: Histories, plain: Plain
+) -> None:
+    with pytest.raises(NotSupported, match="no 1h") as told:
+        await fetching.history(ask(date(2025, 1, 1), date(2025, 12, 31), Interval.HOUR))
+
+    assert plain.asked() == []
+    # 250 sessions.
+    assert "360000 bars of 1m" in str(told.value)
+    assert "at most 100000" in str(told.value)
+    assert "interval=1m" in str(told.value)
+
+
+async def test_of_more_minutes_than_fit_those_that_are_stored_do_not_count(
+    fetching: Histories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tickloom.history.fetching._MOST_BARS", 3 * 1_440)
+    await fetching.history(ask(WEEK[0], date(2026, 1, 7), Interval.MINUTE))
+
+    with pytest.raises(NotSupported, match="7200 bars of 1m"):
+        await fetching.history(ask(date(2026, 2, 2), date(2026, 2, 6), Interval.HOUR))
+    assert len((await fetching.history(ask(*WEEK, Interval.HOUR))).data_points) == 5 * 7
+
+
+async def test_where_nobody_has_shorter_bars_either_the_first_refusal_is_told(
+    fetching: Histories, plain: Plain
+) -> None:
+    plain.intervals = (Interval.DAY,)
+
+    with pytest.raises(NotSupported, match="no 15m"):
+        await fetching.history(ask(*WEEK, Interval.MINUTES_15))
+
+
+async def test_shorter_bars_of_two_providers_are_asked_of_one(
+    fetching: Histories, plain: Plain
+) -> None:
+    await fetching.history(ask(WEEK[0], date(2026, 1, 7), Interval.MINUTE))
+    plain.vendor.fields = {"provider": "other"}
+    made = await fetching.history(ask(*WEEK, Interval.HOUR))
+
+    assert [one.provider for one in made.sources] == ["other"]
+    assert plain.asked()[-1] == ("1m", *WEEK)
+
+
+async def test_stored_minutes_are_adjusted_though_they_are_too_many_to_ask_for(
+    fetching: Histories, plain: Plain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tickloom.history.fetching._MOST_BARS", 3 * 1_440)
+    await fetching.history(ask(*WEEK, Interval.MINUTE))
+    made = await fetching.history(ask(*WEEK, Interval.HOUR, SPLITS))
+
+    assert closes(made) == ["2.625"] * 14 + ["10.5"] * 21
+    assert plain.asked()[1:] == [("1d", WEEK[0], TODAY)]

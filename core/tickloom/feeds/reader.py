@@ -123,16 +123,10 @@ class Reader:
 
         Raises:
             UnknownProvider: None of that name runs.
+            NotSupported: Nobody has bars of this interval.
             TickloomError: What the last provider said, where nobody had them.
         """
-
-        def able(source: Source) -> bool:
-            return request.interval in source.info.intervals
-
-        if request.provider is None:
-            plan = self.router.candidates(request.symbol, able)
-        else:
-            plan = [self.router.named(request.provider, request.symbol, able)]
+        plan = self.router.with_bars(request.symbol, request.interval, request.provider)
         question = replace(request, provider=None)
         return await self._first(plan, lambda source: source.history(question))
 
@@ -142,7 +136,9 @@ class Reader:
         Raises:
             TickloomError: What the last provider said, where nobody had one.
         """
-        plan = self.router.candidates(symbol, lambda source: source.info.has_company)
+        plan = self.router.candidates(
+            symbol, lambda source: source.info.has_company, "a description"
+        )
         return await self._first(plan, lambda source: source.company(symbol))
 
     async def search(self, text: str, limit: int) -> list[SymbolMatch]:

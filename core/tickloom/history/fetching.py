@@ -3,33 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import date, timedelta
 
 from msgspec.structs import replace
 
+from tickloom.calendars import Calendars
 from tickloom.errors import NoData, NotSupported, StoreUnavailable, TickloomError
 from tickloom.history.computing import Computed, Computing
-from tickloom.history.planning import Look
+from tickloom.history.planning import PERIODS, Look, asked_part
+from tickloom.history.rolling import FINER
 from tickloom.history.supply import Gathered, Supply
 from tickloom.model import Interval, PriceAdjustment
 from tickloom.roles import HistoryRequest
 from tickloom.store.days import Days
 
+# Nominal ones, so that shares have a quarter of that. Those that come are held until they are told.
+_MOST_BARS = 100_000
+_DAY = timedelta(days=1)
+
 Tellers = Callable[[str], Sequence[str]]
 """Who gives unadjusted days of a symbol with all splits and dividends, first choice first."""
 
 
+class _TooMany(Exception):
+    def __init__(self, interval: Interval, bars: int) -> None:
+        self._interval = interval
+        self._bars = bars
+
+    def told(self, refused: NotSupported) -> NotSupported:
+        return NotSupported(
+            f"{refused.message}; to make them takes {self._bars} bars of {self._interval} that are "
+            f"not stored, and at most {_MOST_BARS} are asked for at once",
+            fix=f"Ask for interval={self._interval}, or for fewer days.",
+        )
+
+
 class Fetching:
-    """Has unadjusted bars asked for, where nobody adjusts; what comes is stored as always.
+    """Has shorter or unadjusted bars asked for; what comes is stored as always.
 
     Args:
         supply: Where bars come from.
         computing: Adjusts them.
+        calendars: Say where longer bars begin, also without a database.
         tellers: See above.
     """
 
-    def __init__(self, supply: Supply, computing: Computing, tellers: Tellers) -> None:
+    def __init__(
+        self, supply: Supply, computing: Computing, calendars: Calendars, tellers: Tellers
+    ) -> None:
         self._supply = supply
         self._computing = computing
+        self._calendars = calendars
         self._tellers = tellers
 
     async def made(
@@ -46,8 +70,56 @@ class Fetching:
         Raises:
             TickloomError: Why the bars that it takes cannot be had.
         """
-        if request.adjustment is PriceAdjustment.NONE:
+        ways = [self._rolled_as_given]
+        if request.adjustment is not PriceAdjustment.NONE:
+            ways.append(self._adjusted_by_somebody)
+        too_many: _TooMany | None = None
+        for way in ways:
+            try:
+                made = await way(request, days, rest)
+            except _TooMany as error:
+                too_many = error
+            else:
+                if made is not None:
+                    return made
+        if too_many is not None:
+            raise too_many.told(refused) from refused
+        return None
+
+    async def _rolled_as_given(
+        self, request: HistoryRequest, days: Days, rest: Days | None
+    ) -> Computed | None:
+        try:
+            base = await self._rolled(request, days, rest)
+        except NotSupported:
             return None
+        if base is None:
+            return None
+        return Computed(recipe=base.look.recipe(request.interval), gathered=base)
+
+    async def _rolled(
+        self, request: HistoryRequest, days: Days, rest: Days | None
+    ) -> Gathered | None:
+        """Return the shorter bars of one provider; ``None`` = no bars are made of shorter ones."""
+        shorter = FINER.get(request.interval)
+        if shorter is None:
+            return None
+        part = asked_part(request, days, self._supply.today(request.symbol))
+        within = Days(part.start, part.end)
+        look = await self._supply.look(replace(request, interval=shorter), within)
+        calendar = await self._calendars.get(request.symbol, within.first, within.last)
+        look = replace(look, calendar=calendar)
+        if look.stretches:
+            _check(look, look.missing)
+            found = await self._supply.gather(look, rest)
+            if found is not None and found.look.provider is not None:
+                return found
+        _check(look, (within,))
+        return await self._supply.whole(look)
+
+    async def _adjusted_by_somebody(
+        self, request: HistoryRequest, days: Days, rest: Days | None
+    ) -> Computed | None:
         failure: TickloomError | None = None
         for name in self._tellers(request.symbol):
             if request.provider not in {None, name}:
@@ -64,23 +136,27 @@ class Fetching:
                 if made is not None:
                     return made
         if failure is not None:
-            raise failure from refused
+            raise failure
         return None
 
     async def _adjusted(
         self, request: HistoryRequest, days: Days, rest: Days | None
     ) -> Computed | None:
-        """Return how bars of the provider that is named are adjusted."""
+        """Return how bars of the provider that is named are adjusted; ``None`` = they cannot be."""
         raw = replace(request, adjustment=PriceAdjustment.NONE)
         until = Days(days.first, max(self._supply.today(request.symbol), days.first))
         daily = await self._supply.look(replace(raw, interval=Interval.DAY), until)
         # All days until today, for what happened in them.
         told = await self._gathered(daily, until)
+        base: Gathered | None = None
         if request.interval.is_intraday:
-            base = await self._gathered(await self._supply.look(raw, days), rest)
-        elif request.interval in {Interval.DAY, Interval.WEEK, Interval.MONTH}:
+            try:
+                base = await self._gathered(await self._supply.look(raw, days), rest)
+            except NotSupported:
+                base = await self._rolled(raw, days, rest)
+        elif request.interval in {Interval.DAY, *PERIODS}:
             base = told
-        else:
+        if base is None:
             return None
         made = await self._computing.joined(request, days, told, base)
         if made is not None:
@@ -99,3 +175,16 @@ class Fetching:
             f"provider {source.provider} has no bars of {source.symbol} "
             f"from {made.recipe.days.first} to {made.recipe.days.last}"
         )
+
+
+def _check(look: Look, asked: Sequence[Days]) -> None:
+    """Raise :class:`_TooMany` where some days would have more bars than can be held."""
+    interval = look.request.interval
+    sessions = sum(
+        look.calendar.is_session(date.fromordinal(day))
+        for days in asked
+        for day in range(days.first.toordinal(), days.last.toordinal() + 1)
+    )
+    bars = sessions * (_DAY // interval.duration)
+    if bars > _MOST_BARS:
+        raise _TooMany(interval, bars)
