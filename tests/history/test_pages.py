@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from historyroom import TODAY, Vendor, ask
 from tickloom.errors import ProviderUnavailable, RequestError
 from tickloom.history import Histories, Order, Page, make_token, read_token
-from tickloom.model import Bar, Interval, PriceAdjustment
+from tickloom.model import Bar, Interval, PriceAdjustment, begin_of
 from tickloom.roles import HistoryRequest
+from tickloom.store import BarQuery
 
 MOMENT = datetime(2026, 1, 5, 14, 30, 0, 123_456, tzinfo=UTC)
 JANUARY = date(2026, 1, 5), date(2026, 1, 16)
@@ -163,3 +165,27 @@ def test_a_token_of_another_question_is_refused(request_: HistoryRequest, order:
 def test_what_is_no_token_is_refused(token: str) -> None:
     with pytest.raises(RequestError, match="the page token cannot be read"):
         read_token(token, ask(*JANUARY), "asc")
+
+
+async def test_ten_newest_bars_do_not_take_a_whole_day(
+    histories: Histories, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = date(2026, 1, 6)
+    await histories.history(ask(day, day, Interval.SECOND))
+    store, read = histories._store, 0
+    given = store.read
+
+    async def counted(query: BarQuery) -> AsyncIterator[list[Bar]]:
+        nonlocal read
+        async for piece in given(query):
+            read += len(piece)
+            yield piece
+
+    monkeypatch.setattr(store, "read", counted)
+    answer = await histories.open(ask(day, day, Interval.SECOND), Page(limit=10, order="desc"))
+    newest = [bar.timestamp async for piece in answer.pieces() for bar in piece]
+
+    closing = begin_of("AAPL", day) + timedelta(hours=16)
+    assert newest == [closing - timedelta(seconds=n) for n in range(1, 11)]
+    # The bars of the session; the evening after it is passed over in steps that grow.
+    assert 11 <= read < 23_400 / 3

@@ -103,18 +103,11 @@ async def _in_order(
     recipe: Recipe, page: Page, after: datetime | None, read: Read
 ) -> AsyncIterator[Sequence[Bar]]:
     days = rest_of(recipe.days, request=recipe.source, page=page, after=after)
-    for window in recipe.windows(page.order):
-        part = None if days is None else overlap(window, days)
-        if part is None:
-            continue
-        if page.order == "asc":
-            async for piece in recipe.bars(part, read):
-                if left := _beyond(piece, page, after):
-                    yield left
-            continue
-        newest = [bar async for piece in recipe.bars(part, read) for bar in piece]
-        newest.reverse()
-        if left := _beyond(newest, page, after):
+    if days is None:
+        return
+    pieces = recipe.bars(days, read) if page.order == "asc" else recipe.backwards(days, read)
+    async for piece in pieces:
+        if left := _beyond(piece, page, after):
             yield left
 
 
