@@ -28,6 +28,7 @@ class HistoryAnswer:
             who reads these reads the same bars. ``None`` = some are computed, come from a
             provider, are left out as on a page with a limit, or come newest first; read the
             pieces.
+        is_given: Providers were asked for some of it just now.
         next_page: The token of the page that follows. It is known once the pieces were read to
             their end; ``None`` before that, and where no bar follows. Pages are limited, so who
             needs it earlier, as for a header, reads the pieces into memory first.
@@ -43,6 +44,7 @@ class HistoryAnswer:
     ) -> None:
         self.head = head
         self.stored = stored
+        self.is_given = False
         self.next_page: str | None = None
         self._pieces = pieces
 

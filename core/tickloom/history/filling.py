@@ -114,7 +114,9 @@ class Histories:
                 fallback_from=answer.fallback_from,
                 fallback_reason=answer.fallback_reason,
             )
-        return open_answer(head, made.recipe, request, page, after, self._supply.read)
+        opened = open_answer(head, made.recipe, request, page, after, self._supply.read)
+        opened.is_given = bool(answers)
+        return opened
 
     async def history(self, request: HistoryRequest) -> HistoricalData:
         """Return the bars that ``request`` asks for, all at once.
