@@ -19,7 +19,7 @@ from tickloom.errors import (
     StoreUnavailable,
     TickloomError,
 )
-from tickloom.history.answer import HistoryAnswer, open_answer, rest_of
+from tickloom.history.answer import HistoryAnswer, measure, open_answer, rest_of
 from tickloom.history.computing import Computed, Computing
 from tickloom.history.fetching import Fetching, Tellers
 from tickloom.history.formats import Style, encode
@@ -116,6 +116,12 @@ class Histories:
             )
         opened = open_answer(head, made.recipe, request, page, after, self._supply.read)
         opened.is_given = bool(answers)
+        try:
+            await measure(opened, made.recipe, request, page, after, self._store.reach)
+        except StoreUnavailable as error:
+            # It is left alone from now on, so that providers answer.
+            self._supply.pause(error)
+            return await self.open(request, page)
         return opened
 
     async def history(self, request: HistoryRequest) -> HistoricalData:

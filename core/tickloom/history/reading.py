@@ -25,7 +25,7 @@ Read = Callable[[BarQuery], AsyncIterator[Sequence[Bar]]]
 _PIECE_BARS = 2_000
 # Of the first stretch from the end, and of the longest one where there is little.
 _FIRST_BARS = 250
-_SPARSE_BARS = 16_000
+_SPARSE_BARS = 8_000
 # Bars that are computed before other tasks may run.
 _TURN_BARS = 200
 _time = attrgetter("timestamp")
@@ -85,6 +85,12 @@ class Recipe(Struct, frozen=True, kw_only=True):
         """Return which stored bars, unchanged, these are; ``None`` = it takes more than reading."""
         is_plain = not self.is_rolled and self.factors is None
         if not is_plain or any(one.bars is not None or one.is_stale for one in self.stretches):
+            return None
+        return tuple(self._query(one, one.days) for one in self.stretches)
+
+    def counted(self) -> tuple[BarQuery, ...] | None:
+        """Return of which stored bars one bar each is made; ``None`` = others are needed too."""
+        if self.is_rolled or any(one.bars is not None for one in self.stretches):
             return None
         return tuple(self._query(one, one.days) for one in self.stretches)
 
