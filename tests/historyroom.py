@@ -122,6 +122,14 @@ async def opened(
     """Histories whose ``tellers`` tell all splits and dividends; ``able`` may be asked."""
     calendars = Calendars()
     store = HistoryStore(open_backend(database.url), clock, calendars.is_session)
-    histories = Histories(store, vendor, clock, calendars, tellers.__contains__, lambda _: able)
+    histories = Histories(
+        store,
+        vendor,
+        clock,
+        calendars,
+        tellers.__contains__,
+        lambda _: able,
+        lambda _symbol: tellers,
+    )
     yield histories
     await histories.aclose()

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import cast
 
 from tickloom.cache import CacheManager, SingleFlight
-from tickloom.errors import BadRecord, ConfigError, TickloomError, Unavailable
+from tickloom.errors import (
+    BadRecord,
+    ConfigError,
+    StoreUnavailable,
+    TickloomError,
+    Unavailable,
+)
 from tickloom.feeds import Reader
 from tickloom.history import ALL, Histories, HistoryAnswer, Page
-from tickloom.history.at_hand import page_at_hand
+from tickloom.history.at_hand import kept, page_at_hand
 from tickloom.model import Company, HistoricalData, Quote, SymbolMatch
 from tickloom.pipeline import Pipeline
 from tickloom.roles import HistoryRequest
@@ -113,24 +119,17 @@ class Answers:
         Raises:
             TickloomError: Why there are none.
         """
-        key = (
-            f"{request.symbol} {request.interval} {request.start} {request.end} "
-            f"{request.adjustment} {request.provider or ''}"
-        )
+        key = _key(request)
         cached = await self._cache.history.get(key)
         if cached is not None:
             return cached
-
-        async def ask() -> HistoricalData:
-            answer = await self._stored.history(request)
-            if answer.incomplete_reason is None:
-                await self._cache.history.put(key, answer)
-            return answer
-
-        return await self._histories.run(key, ask)
+        return await self._held(key, partial(self._stored.history, request))
 
     async def open_history(self, request: HistoryRequest, page: Page = ALL) -> HistoryAnswer:
-        """Return an answer whose bars are read in pieces; a short one is cached as a whole.
+        """Return an answer whose bars are read in pieces.
+
+        What providers gave of a short one just now is cached, and so is what was computed. What
+        comes straight from the database is there as soon as from the cache.
 
         Raises:
             RequestError: The page cannot be given.
@@ -138,9 +137,41 @@ class Answers:
         """
         days = (request.end - request.start).days + 1
         most = days * _DAY_S / request.interval.duration.total_seconds()
-        if self._stored.keeps and most > _HELD_BARS:
+        if not self._stored.keeps:
+            return page_at_hand(await self.history(request), request, page)
+        if most > _HELD_BARS:
             return await self._stored.open(request, page)
-        return page_at_hand(await self.history(request), request, page)
+        key = _key(request)
+        cached = await self._cache.history.get(key)
+        if cached is not None:
+            return page_at_hand(cached, request, page)
+        whole = await self._stored.open(request)
+        is_page = page != ALL
+        # Nobody is asked a second time for what he just gave, or could not give.
+        if whole.is_given or (is_page and whole.head.incomplete_reason is not None):
+            found = await self._held(key, partial(self._whole, whole, request))
+            return page_at_hand(found, request, page)
+        if is_page:
+            return await self._stored.open(request, page)
+        return whole if whole.stored is not None else kept(whole, partial(self._keep, key))
+
+    async def _whole(self, answer: HistoryAnswer, request: HistoryRequest) -> HistoricalData:
+        try:
+            return await answer.whole()
+        except StoreUnavailable:
+            return await self._stored.history(request)
+
+    async def _held(self, key: str, ask: Callable[[], Awaitable[HistoricalData]]) -> HistoricalData:
+        async def hold() -> HistoricalData:
+            answer = await ask()
+            await self._keep(key, answer)
+            return answer
+
+        return await self._histories.run(key, hold)
+
+    async def _keep(self, key: str, answer: HistoricalData) -> None:
+        if answer.incomplete_reason is None:
+            await self._cache.history.put(key, answer)
 
     async def company(self, symbol: str) -> Company:
         """Return the description of a canonical symbol.
@@ -181,6 +212,13 @@ class Answers:
         """Cancel the questions that still run."""
         for flight in (self._quotes, self._batches, self._histories, self._companies):
             await flight.aclose()
+
+
+def _key(request: HistoryRequest) -> str:
+    return (
+        f"{request.symbol} {request.interval} {request.start} {request.end} "
+        f"{request.adjustment} {request.provider or ''}"
+    )
 
 
 async def _pick(batch: Batch, symbol: str) -> Quote:

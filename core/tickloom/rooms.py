@@ -159,7 +159,13 @@ class Rooms:
         telling = {one.info.name for one in providers if one.info.has_actions}
         ask = self.quality.gate.history
         return Histories(
-            store, ask, self._clock, calendars, telling.__contains__, reader.historians
+            store,
+            ask,
+            self._clock,
+            calendars,
+            telling.__contains__,
+            reader.historians,
+            self.router.tellers,
         )
 
     def _open_quality(self, books: Books, reader: Reader, kept: HistoryStore) -> QualityDesk:

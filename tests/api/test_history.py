@@ -22,7 +22,7 @@ from tickloom.client import Client
 from tickloom.errors import NotSupported, ProviderUnavailable, RequestError, UnknownProvider
 from tickloom.history.formats import FORMATS
 from tickloom.manager import MarketDataManager
-from tickloom.model import HistoricalData, Interval, decode_json
+from tickloom.model import HistoricalData, Interval, decode_json, encode_history
 from tickloom.store import LIVE, BarBatch, Days
 
 if TYPE_CHECKING:
@@ -288,6 +288,54 @@ async def test_the_second_time_has_the_same_bytes(
         second = await client.get(PATH, params=SHORT)
     assert first.content == second.content
     assert date.fromisoformat(first.json()["start_date"]) == date(2026, 1, 1)
+
+
+async def test_a_short_history_that_is_stored_comes_from_the_database_and_not_from_the_cache(
+    stored: tuple[MarketDataManager, httpx.AsyncClient],
+) -> None:
+    manager, client = stored
+    days = START.date(), START.date() + timedelta(days=9)
+    wish = {"start_date": str(days[0]), "end_date": str(days[1]), "interval": "1m"}
+
+    async with client.stream("GET", PATH, params=wish) as response:
+        pieces = [piece async for piece in response.aiter_raw()]
+    assert len(pieces) > 1
+    assert (await client.get(PATH, params=wish)).content == b"".join(pieces)
+    assert manager.cache_manager.history.hits == 0
+    # This one is cached, and so is an object for each bar.
+    whole = await manager.get_historical_data("BTC-USD", *days, "1m")
+    assert b"".join(pieces) == b"".join(encode_history(whole))
+    assert (await client.get(PATH, params=wish)).content == b"".join(pieces)
+    page = await client.get(PATH, params=wish | {"limit": "2", "order": "desc"})
+    assert decode_json(page.content, HistoricalData).data_points == whole.data_points[:-3:-1]
+
+
+async def test_what_was_computed_is_cached_once_it_was_sent(
+    stored: tuple[MarketDataManager, httpx.AsyncClient],
+) -> None:
+    manager, client = stored
+    wish = {"start_date": "2025-01-01", "end_date": "2025-01-10", "interval": "1h"}
+
+    page = await client.get(PATH, params=wish | {"limit": "5"})
+    assert len(page.json()["data_points"]) == 5
+    first, second = [await client.get(PATH, params=wish) for _ in range(2)]
+
+    assert manager.cache_manager.history.hits == 1
+    assert manager.histories.stats()["rolled_up"] == 3
+    assert len(first.json()["data_points"]) == 240
+    assert second.content == first.content
+
+
+async def test_a_page_of_what_was_just_given_asks_no_provider_again(
+    database: Database, provider: ScriptedProvider
+) -> None:
+    manager = manager_of(provider, database={"url": database.url})
+    async with client_of(manager) as client:
+        for order in ("asc", "desc", "asc"):
+            page = await client.get(PATH, params=SHORT | {"limit": "1", "order": order})
+            assert len(page.json()["data_points"]) == 1
+
+    assert provider.calls == [("history", "BTC-USD")]
 
 
 async def test_bars_of_the_stream_come_over_rest_the_python_api_and_the_client(

@@ -547,5 +547,16 @@ async def test_a_provider_that_is_named_serves_what_it_may_and_can() -> None:
         await reader.history(replace(NAMED, symbol="OWN.A"))
     with pytest.raises(UnknownSymbol, match="own does not serve AAPL"):
         await reader.history(replace(NAMED, provider="own"))
-    with pytest.raises(NotSupported, match="first does not offer this"):
+    with pytest.raises(NotSupported, match="first has no bars of 1d: first has no bars"):
         await reader.history(replace(NAMED, provider="first"))
+
+
+async def test_who_has_which_bars_is_told_where_nobody_has_those_asked_for() -> None:
+    first = ScriptedProvider("first", intervals=(Interval.DAY, Interval.MINUTE))
+    reader = make_reader(first, ScriptedProvider("second", intervals=(Interval.WEEK,)))
+
+    with pytest.raises(
+        NotSupported,
+        match="AAPL offers bars of 15m: first has bars of 1d, 1m; second has bars of 1wk",
+    ):
+        await reader.history(replace(DAY, interval=Interval.MINUTES_15))

@@ -9,6 +9,7 @@ from scripted import ScriptedProvider
 from tickloom.clock import FakeClock
 from tickloom.errors import NotSupported, UnknownSymbol
 from tickloom.feeds import RequestBudget, Router, Source
+from tickloom.model import Interval
 from tickloom.roles import Budget
 from tickloom.settings import ProviderSettings
 
@@ -71,6 +72,17 @@ def test_only_those_with_the_capability_are_chosen() -> None:
     assert names(router, "AAPL", able=lambda source: source.info.has_company) == ["second"]
     with pytest.raises(NotSupported, match="first, second cannot"):
         router.candidates("AAPL", lambda source: False)
+
+
+def test_who_gives_days_with_their_splits_and_dividends_is_told_in_order() -> None:
+    router = make_router(
+        ScriptedProvider("first", intervals=(Interval.DAY,)),
+        ScriptedProvider("second", intervals=(Interval.DAY,), has_actions=True),
+        ScriptedProvider("third", intervals=(Interval.DAY,), has_actions=True),
+    )
+
+    assert router.tellers("AAPL") == ["second"]
+    assert make_router().tellers("AAPL") == []
 
 
 def test_an_unknown_symbol_is_told_with_what_is_served() -> None:

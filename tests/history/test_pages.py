@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from historyroom import TODAY, Vendor, ask
-from tickloom.errors import ProviderUnavailable, RequestError
+from tickloom.errors import ProviderUnavailable, RequestError, StoreUnavailable
 from tickloom.history import Histories, Order, Page, make_token, read_token
-from tickloom.model import Bar, Interval, PriceAdjustment
+from tickloom.model import Bar, Interval, PriceAdjustment, begin_of
 from tickloom.roles import HistoryRequest
+from tickloom.store import BarQuery
 
 MOMENT = datetime(2026, 1, 5, 14, 30, 0, 123_456, tzinfo=UTC)
 JANUARY = date(2026, 1, 5), date(2026, 1, 16)
@@ -179,3 +181,75 @@ def test_a_token_with_other_bits_behind_its_end_is_refused() -> None:
 def test_what_is_no_token_is_refused(token: str) -> None:
     with pytest.raises(RequestError, match="the page token cannot be read"):
         read_token(token, ask(*JANUARY), "asc")
+
+
+async def test_ten_newest_bars_do_not_take_a_whole_day(
+    histories: Histories, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = date(2026, 1, 6)
+    await histories.history(ask(day, day, Interval.SECOND))
+    store, read = histories._store, 0
+    given = store.read
+
+    async def counted(query: BarQuery) -> AsyncIterator[list[Bar]]:
+        nonlocal read
+        async for piece in given(query):
+            read += len(piece)
+            yield piece
+
+    monkeypatch.setattr(store, "read", counted)
+    answer = await histories.open(ask(day, day, Interval.SECOND), Page(limit=10, order="desc"))
+    newest = [bar.timestamp async for piece in answer.pieces() for bar in piece]
+
+    closing = begin_of("AAPL", day) + timedelta(hours=16)
+    assert newest == [closing - timedelta(seconds=n) for n in range(1, 11)]
+    # The bars of the session; the evening after it is passed over in steps that grow.
+    assert 11 <= read < 23_400 / 3
+
+
+@pytest.mark.parametrize("limit", [2_925, 5_000, 11_700])
+@pytest.mark.parametrize("order", ["asc", "desc"])
+async def test_where_a_long_page_ends_is_known_before_its_bars_are_read(
+    histories: Histories, vendor: Vendor, order: Order, limit: int
+) -> None:
+    await histories.history(ask(date(2026, 1, 5), date(2026, 1, 23), Interval.MINUTE))
+    vendor.fields = {"provider": "other"}
+    request = ask(date(2026, 1, 5), date(2026, 2, 14), Interval.MINUTE)
+    whole = (await histories.history(request)).data_points
+    bars: list[Bar] = []
+    token = None
+    for _ in range(-(-len(whole) // limit)):
+        page = Page(limit=limit, order=order, after=token)
+        answer = await histories.open(request, page)
+        assert answer.is_measured
+        token = answer.next_page
+        bars += (await answer.whole()).data_points
+        assert answer.next_page == token
+        if answer.stored is not None:
+            read = [
+                one
+                for query in answer.stored
+                async for piece in histories._store.read(query)
+                for one in piece
+            ]
+            assert read == bars[-len(read) :]
+        assert (answer.stored is None) == (order == "desc")
+
+    assert token is None
+    assert tuple(bars) == (whole if order == "asc" else whole[::-1])
+
+
+async def test_a_database_that_goes_away_before_a_page_is_measured_costs_no_answer(
+    histories: Histories, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = ask(*JANUARY, Interval.MINUTE)
+    first = await histories.history(request)
+
+    async def away(_query: BarQuery, _most: int, **_: bool) -> None:
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(histories._store, "reach", away)
+    answer = await histories.open(request, Page(limit=4_000))
+
+    assert (await answer.whole()).data_points == first.data_points
+    assert len(vendor.asked) == 2

@@ -23,7 +23,7 @@ from tickloom.manager import MarketDataManager
 from tickloom.model import Interval, PriceAdjustment
 from tickloom.questions import PROVIDER_PATTERN, parse_date
 
-# With a limit the bars are in memory before the first one goes out.
+# With a limit the bars may be in memory before the first one goes out.
 _MOST_BARS = 50_000
 
 # What is allowed is only described here: our own errors say more than those of the framework.
@@ -136,7 +136,8 @@ def history_routes(manager: MarketDataManager) -> list[HTTPRouteHandler]:
                 symbol, start, end, interval, adjusted, wanted, provider=provider
             )
             download = Download(manager.histories.encode(answer, style), request.url.path)
-            await (download.begin() if limit is None else download.read_all())
+            is_known = limit is None or answer.is_measured
+            await (download.begin() if is_known else download.read_all())
             return answer, download
 
         try:

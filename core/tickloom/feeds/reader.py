@@ -123,20 +123,17 @@ class Reader:
 
         Raises:
             UnknownProvider: None of that name runs.
+            NotSupported: Nobody has bars of this interval.
             TickloomError: What the last provider said, where nobody had them.
         """
-        able = _has_bars(request)
-        if request.provider is None:
-            plan = self.router.candidates(request.symbol, able)
-        else:
-            plan = [self.router.named(request.provider, request.symbol, able)]
+        plan = self.router.with_bars(request.symbol, request.interval, request.provider)
         question = replace(request, provider=None)
         return await self._first(plan, lambda source: source.history(question))
 
     def historians(self, request: HistoryRequest) -> list[str]:
         """Return the names of those who may be asked for bars, first choice first."""
         try:
-            plan = self.router.candidates(request.symbol, _has_bars(request))
+            plan = self.router.with_bars(request.symbol, request.interval, None)
         except NotFound:
             return []
         return [source.name for source in plan]
@@ -147,7 +144,9 @@ class Reader:
         Raises:
             TickloomError: What the last provider said, where nobody had one.
         """
-        plan = self.router.candidates(symbol, lambda source: source.info.has_company)
+        plan = self.router.candidates(
+            symbol, lambda source: source.info.has_company, "a description"
+        )
         return await self._first(plan, lambda source: source.company(symbol))
 
     async def search(self, text: str, limit: int) -> list[SymbolMatch]:
@@ -187,10 +186,6 @@ class Reader:
                 return replace(answer, fallback_from=plan[0].name, fallback_reason=str(failure))
         assert failure is not None  # noqa: S101 - the router returns no empty plan
         raise failure
-
-
-def _has_bars(request: HistoryRequest) -> Callable[[Source], bool]:
-    return lambda source: request.interval in source.info.intervals
 
 
 def _marked(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from tickloom.errors import NotSupported, UnknownProvider, UnknownSymbol
 from tickloom.feeds.source import Source
+from tickloom.model import Interval
 from tickloom.settings import ProviderSettings
 from tickloom.store import LIVE
 
@@ -42,12 +43,15 @@ class Router:
         rest = set(self.sources) - set(named)
         self._others = [self.sources[name] for name in sorted(rest)]
 
-    def candidates(self, symbol: str, able: Callable[[Source], bool] | None = None) -> list[Source]:
+    def candidates(
+        self, symbol: str, able: Callable[[Source], bool] | None = None, what: str = "this"
+    ) -> list[Source]:
         """Return who may serve ``symbol``, first choice first.
 
         Args:
             symbol: Canonical.
             able: Which of them have the capability that is asked for; ``None`` = all.
+            what: That capability, for the error.
 
         Raises:
             UnknownSymbol: Nobody may serve it.
@@ -59,16 +63,37 @@ class Router:
         chosen = [source for source in serving if able is None or able(source)]
         if not chosen:
             names = ", ".join(source.name for source in serving)
-            raise NotSupported(f"no provider of {symbol} offers this: {names} cannot")
+            raise NotSupported(f"no provider of {symbol} offers {what}: {names} cannot")
         return chosen
 
-    def named(self, name: str, symbol: str, able: Callable[[Source], bool]) -> Source:
+    def with_bars(self, symbol: str, interval: Interval, name: str | None) -> list[Source]:
+        """Return who may serve bars of an interval, first choice first.
+
+        Args:
+            symbol: Canonical.
+            interval: Of the bars.
+            name: Whom alone, whatever the order of ``[providers]``; ``None`` = anybody.
+
+        Raises:
+            UnknownProvider: None of that name runs.
+            UnknownSymbol: Nobody may serve the symbol.
+            NotSupported: Those who may do not have this interval; the error says what they have.
+        """
+        serving = self.candidates(symbol) if name is None else [self.named(name, symbol)]
+        chosen = [source for source in serving if interval in source.info.intervals]
+        if not chosen:
+            who = f"no provider of {symbol} offers" if name is None else f"provider {name} has no"
+            raise NotSupported(
+                f"{who} bars of {interval}: " + "; ".join(map(_offer, serving)),
+            )
+        return chosen
+
+    def named(self, name: str, symbol: str) -> Source:
         """Return the provider of a name, whatever the order of ``[providers]``.
 
         Raises:
             UnknownProvider: None of that name runs.
             UnknownSymbol: It may not serve the symbol.
-            NotSupported: It is not able to.
         """
         source = self.sources.get(name)
         if source is None:
@@ -80,8 +105,6 @@ class Router:
         owner = self._owner(symbol)
         if not source.knows(symbol) or (owner is not None and owner is not source):
             raise UnknownSymbol(f"provider {name} does not serve {symbol}", fix=self._advice())
-        if not able(source):
-            raise NotSupported(f"provider {name} does not offer this")
         return source
 
     def searchers(self) -> list[Source]:
@@ -94,6 +117,14 @@ class Router:
         if not found:
             raise NotSupported("no running provider offers a search")
         return found
+
+    def tellers(self, symbol: str) -> list[str]:
+        """Return who gives unadjusted days with all splits and dividends, first choice first."""
+        return [
+            source.name
+            for source in self._best_first(symbol)
+            if source.info.has_actions and Interval.DAY in source.info.intervals
+        ]
 
     def setback(self, symbol: str, provider: str) -> tuple[str, str] | None:
         """Return who should have served ``symbol`` before ``provider``, and why it is passed over.
@@ -154,3 +185,8 @@ class Router:
     def listed(self) -> set[str]:
         """Return all symbols that providers list; patterns are matched against them."""
         return {symbol for source in self.sources.values() for symbol in source.info.symbols or ()}
+
+
+def _offer(source: Source) -> str:
+    intervals = ", ".join(source.info.intervals)
+    return f"{source.name} has bars of {intervals}" if intervals else f"{source.name} has no bars"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from msgspec.structs import replace
 
@@ -12,11 +13,22 @@ from tickloom.history.reading import Read, Recipe
 from tickloom.model import Bar, HistoricalData, day_of
 from tickloom.roles import HistoryRequest
 from tickloom.store.bars import BarQuery
+from tickloom.store.columns import Reach
 from tickloom.store.days import Days, overlap
 
 Pieces = Callable[[], AsyncIterator[Sequence[Bar]]]
 
+
+class ReachOf(Protocol):
+    """Asks the store how far some bars go."""
+
+    async def __call__(self, query: BarQuery, most: int, *, newest_first: bool) -> Reach:
+        """Return the number and the end of the first bars, ``most`` at most."""
+        ...
+
+
 _MICROSECOND = timedelta(microseconds=1)
+_FEW_BARS = 2_000
 
 
 class HistoryAnswer:
@@ -26,11 +38,13 @@ class HistoryAnswer:
         head: The answer without its bars.
         stored: Which stored bars the answer is made of, unchanged, in the order of the pieces:
             who reads these reads the same bars. ``None`` = some are computed, come from a
-            provider, are left out as on a page with a limit, or come newest first; read the
+            provider, are left out as on a page with a low limit, or come newest first; read the
             pieces.
+        is_given: Providers were asked for some of it just now.
         next_page: The token of the page that follows. It is known once the pieces were read to
-            their end; ``None`` before that, and where no bar follows. Pages are limited, so who
-            needs it earlier, as for a header, reads the pieces into memory first.
+            their end; ``None`` before that, and where no bar follows. Who needs it earlier, as for
+            a header, reads the pieces into memory first, unless ``is_measured``.
+        is_measured: ``next_page`` is known from the begin.
 
     Args:
         head: As above.
@@ -43,6 +57,8 @@ class HistoryAnswer:
     ) -> None:
         self.head = head
         self.stored = stored
+        self.is_given = False
+        self.is_measured = False
         self.next_page: str | None = None
         self._pieces = pieces
 
@@ -76,7 +92,8 @@ def open_answer(
     """
 
     async def pieces() -> AsyncIterator[Sequence[Bar]]:
-        answer.next_page = None
+        if not answer.is_measured:
+            answer.next_page = None
         left, last = page.limit, after
         async for piece in _in_order(recipe, page, after, read):
             if left is None:
@@ -99,22 +116,61 @@ def open_answer(
     return answer
 
 
+async def measure(
+    answer: HistoryAnswer,
+    recipe: Recipe,
+    request: HistoryRequest,
+    page: Page,
+    after: datetime | None,
+    reach: ReachOf,
+) -> None:
+    """Let an answer know where its page ends before its bars are read, where these are stored.
+
+    Few bars are read as soon as they are counted, and are left as they are.
+
+    Args:
+        answer: Of the same arguments.
+        recipe: Of the whole answer.
+        request: The question.
+        page: Which part.
+        after: The time of the last bar of the page before; ``None`` = there is none.
+        reach: Asks the store how far some bars go.
+
+    Raises:
+        StoreUnavailable: The database went away in between.
+    """
+    counted = recipe.counted()
+    if page.limit is None or page.limit <= _FEW_BARS or counted is None:
+        return
+    last, left = after, page.limit
+    for query in counted if page.order == "asc" else counted[::-1]:
+        while (rest := _beyond_time(query, last, page)) is not None:
+            # One bar further than the limit tells that there is another page.
+            found = await reach(rest, max(left, 1), newest_first=page.order == "desc")
+            if found.last is None:
+                break
+            if not left:
+                answer.next_page = make_token(request, page.order, last or found.last)
+                break
+            last, left = found.last, left - found.count
+        if answer.next_page is not None:
+            break
+    answer.is_measured = True
+    plain = recipe.queries()
+    if page.order == "asc" and plain is not None:
+        until = None if answer.next_page is None or last is None else last + _MICROSECOND
+        answer.stored = _until(_from(plain, after), until)
+
+
 async def _in_order(
     recipe: Recipe, page: Page, after: datetime | None, read: Read
 ) -> AsyncIterator[Sequence[Bar]]:
     days = rest_of(recipe.days, request=recipe.source, page=page, after=after)
-    for window in recipe.windows(page.order):
-        part = None if days is None else overlap(window, days)
-        if part is None:
-            continue
-        if page.order == "asc":
-            async for piece in recipe.bars(part, read):
-                if left := _beyond(piece, page, after):
-                    yield left
-            continue
-        newest = [bar async for piece in recipe.bars(part, read) for bar in piece]
-        newest.reverse()
-        if left := _beyond(newest, page, after):
+    if days is None:
+        return
+    pieces = recipe.bars(days, read) if page.order == "asc" else recipe.backwards(days, read)
+    async for piece in pieces:
+        if left := _beyond(piece, page, after):
             yield left
 
 
@@ -135,6 +191,26 @@ def _beyond(bars: Sequence[Bar], page: Page, after: datetime | None) -> Sequence
     if page.order == "asc":
         return bars if bars[0].timestamp > after else [bar for bar in bars if bar.timestamp > after]
     return bars if bars[0].timestamp < after else [bar for bar in bars if bar.timestamp < after]
+
+
+def _beyond_time(query: BarQuery, last: datetime | None, page: Page) -> BarQuery | None:
+    if last is None:
+        return query
+    if page.order == "asc":
+        rest = replace(query, since=max(query.since, last + _MICROSECOND))
+    else:
+        rest = replace(query, until=min(query.until, last))
+    return rest if rest.since < rest.until else None
+
+
+def _until(
+    queries: tuple[BarQuery, ...] | None, until: datetime | None
+) -> tuple[BarQuery, ...] | None:
+    if queries is None or until is None:
+        return queries
+    return tuple(
+        replace(query, until=min(query.until, until)) for query in queries if query.since < until
+    )
 
 
 def _from(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from operator import attrgetter
 
 from msgspec.structs import replace
@@ -12,6 +12,8 @@ from tickloom.history.answer import HistoryAnswer
 from tickloom.history.page import Page, make_token, read_token
 from tickloom.model import Bar, HistoricalData
 from tickloom.roles import HistoryRequest
+
+Keep = Callable[[HistoricalData], Awaitable[None]]
 
 _PIECE_BARS = 2_000
 _time = attrgetter("timestamp")
@@ -25,6 +27,19 @@ def at_hand(history: HistoricalData) -> HistoryAnswer:
 async def _pieces(bars: Sequence[Bar]) -> AsyncIterator[Sequence[Bar]]:
     for start in range(0, len(bars), _PIECE_BARS):
         yield bars[start : start + _PIECE_BARS]
+
+
+def kept(answer: HistoryAnswer, keep: Keep) -> HistoryAnswer:
+    """Return an answer that is handed over as a whole once its bars were read to their end."""
+
+    async def pieces() -> AsyncIterator[Sequence[Bar]]:
+        bars: list[Bar] = []
+        async for piece in answer.pieces():
+            bars += piece
+            yield piece
+        await keep(replace(answer.head, data_points=tuple(bars)))
+
+    return HistoryAnswer(answer.head, pieces)
 
 
 def page_at_hand(history: HistoricalData, request: HistoryRequest, page: Page) -> HistoryAnswer:

@@ -15,7 +15,7 @@ from tickloom.history.planning import Look, asked_part
 from tickloom.history.reading import Recipe
 from tickloom.history.rolling import FINER
 from tickloom.history.supply import Gathered, Supply
-from tickloom.model import Dividend, Interval, PriceAdjustment, day_of
+from tickloom.model import Dividend, Interval, PriceAdjustment, Split, day_of
 from tickloom.roles import HistoryRequest
 from tickloom.store.days import Days, overlap
 
@@ -115,34 +115,45 @@ class Computing:
         gathered = told if base is daily else await self._complete(base, rest)
         if gathered is None or gathered.look.provider != provider:
             return None
-        gathered = replace(gathered, incomplete=gathered.incomplete or told.incomplete)
-        if base is daily:
-            part = overlap(gathered.look.days, days) or gathered.look.days
-            gathered = replace(gathered, look=replace(gathered.look, days=part))
-        return await self._with_factors(request, told.look, gathered)
+        return await self.joined(request, days, told, gathered)
 
-    async def _with_factors(
-        self, request: HistoryRequest, told: Look, gathered: Gathered
+    async def joined(
+        self, request: HistoryRequest, days: Days, told: Gathered, base: Gathered
     ) -> Computed | None:
-        """Return bars with what happened since then.
+        """Return bars with what happened since then; ``None`` = it is not believed.
 
         Args:
             request: The question.
+            days: Those whose bars are wanted.
             told: The daily bars until today.
-            gathered: The bars that are adjusted, of the same provider.
+            base: The bars that are adjusted, of the same provider; ``told`` = these.
+
+        Raises:
+            StoreUnavailable: The database went away in between.
         """
-        by = [(one.provider, told.days) for one in told.stretches[:1]]
-        splits, dividends = await self._supply.events_by(told.request, by)
+        gathered = replace(base, incomplete=base.incomplete or told.incomplete)
+        if base is told:
+            part = overlap(gathered.look.days, days) or gathered.look.days
+            gathered = replace(gathered, look=replace(gathered.look, days=part))
+        splits, dividends = await self._events(told)
         counted = dividends if request.adjustment is PriceAdjustment.ALL else ()
-        closes = await self._closes(told, counted)
+        closes = await self._closes(told.look, counted)
         try:
-            factors = Factors(splits, counted, closes, told.stretches[0].currency)
+            factors = Factors(splits, counted, closes, told.look.stretches[0].currency)
         except ValueError as error:
             logger.info("prices of {} are not adjusted by us: {}", request.symbol, error)
             return None
         recipe = replace(gathered.look.recipe(request.interval), factors=factors)
         paid = tuple(replace(one, amount=factors.amount_of(one)) for one in dividends)
         return Computed(recipe=recipe, gathered=replace(gathered, splits=splits, dividends=paid))
+
+    async def _events(self, told: Gathered) -> tuple[tuple[Split, ...], tuple[Dividend, ...]]:
+        look = told.look
+        if all(one.bars is not None for one in look.stretches):
+            # There may be no database that has them.
+            return told.splits, told.dividends
+        by = [(one.provider, look.days) for one in look.stretches[:1]]
+        return await self._supply.events_by(look.request, by)
 
     async def _look(self, request: HistoryRequest, interval: Interval, days: Days) -> Look:
         today = self._supply.today(request.symbol)

@@ -12,10 +12,17 @@ from msgspec.structs import replace
 from tickloom.cache import SingleFlight
 from tickloom.calendars import Calendars
 from tickloom.clock import Clock
-from tickloom.errors import NoData, RequestError, StoreUnavailable
-from tickloom.history.answer import HistoryAnswer, open_answer, rest_of
+from tickloom.errors import (
+    NoData,
+    NotSupported,
+    RequestError,
+    StoreUnavailable,
+    TickloomError,
+)
+from tickloom.history.answer import HistoryAnswer, measure, open_answer, rest_of
 from tickloom.history.asking import Able, Ask, TellsActions
 from tickloom.history.computing import Computed, Computing
+from tickloom.history.fetching import Fetching, Tellers
 from tickloom.history.formats import Style, encode
 from tickloom.history.live import live_bars
 from tickloom.history.page import ALL, Page, read_token
@@ -44,6 +51,8 @@ class Histories:
             do.
         able: Who may be asked for what the first one that answers does not have; by default
             nobody.
+        tellers: Which providers that run do so for a symbol, first choice first; they are asked
+            for unadjusted bars where nobody gives adjusted ones.
     """
 
     def __init__(
@@ -54,10 +63,13 @@ class Histories:
         calendars: Calendars | None = None,
         tells_actions: TellsActions = lambda _provider: False,
         able: Able = lambda _request: (),
+        tellers: Tellers = lambda _symbol: (),
     ) -> None:
         self._store = store
-        self._supply = Supply(store, ask, clock, calendars or Calendars(), tells_actions, able)
+        calendars = calendars or Calendars()
+        self._supply = Supply(store, ask, clock, calendars, tells_actions, able)
         self._computing = Computing(self._supply, clock)
+        self._fetching = Fetching(self._supply, self._computing, calendars, tellers)
         self._asking: SingleFlight[Computed] = SingleFlight()
         self._counts = {
             "from_store": 0,
@@ -106,7 +118,15 @@ class Histories:
                 fallback_from=answer.fallback_from,
                 fallback_reason=answer.fallback_reason,
             )
-        return open_answer(head, made.recipe, request, page, after, self._supply.read)
+        opened = open_answer(head, made.recipe, request, page, after, self._supply.read)
+        opened.is_given = bool(answers)
+        try:
+            await measure(opened, made.recipe, request, page, after, self._store.reach)
+        except StoreUnavailable as error:
+            # It is left alone from now on, so that providers answer.
+            self._supply.pause(error)
+            return await self.open(request, page)
+        return opened
 
     async def history(self, request: HistoryRequest) -> HistoricalData:
         """Return the bars that ``request`` asks for, all at once.
@@ -178,15 +198,27 @@ class Histories:
         try:
             gathered = await supply.gather(direct, rest) or await supply.whole(direct)
         except (*NOBODY, NoData) as error:
-            request = direct.request
-            if request.adjustment is PriceAdjustment.NONE:
-                raise
-            # Who gave the unadjusted bars may run no more, and others may not adjust.
-            made = await self._computing.adjusted(request, days, rest, nobody=str(error))
-            if made is None:
-                raise
-            return made
+            return await self._otherwise(direct.request, days, rest, error)
         return Computed(recipe=gathered.look.recipe(), gathered=gathered)
+
+    async def _otherwise(
+        self, request: HistoryRequest, days: Days, rest: Days | None, failure: TickloomError
+    ) -> Computed:
+        """Return what can be computed where nobody gives the answer as it is, or say why."""
+        made: Computed | None = None
+        if isinstance(failure, NotSupported):
+            try:
+                made = await self._fetching.made(request, days, rest, failure)
+            except StoreUnavailable:
+                raise
+            except (*NOBODY, NoData) as error:
+                failure = error
+        if made is None and request.adjustment is not PriceAdjustment.NONE:
+            # Who gave the unadjusted bars may run no more, and others may not adjust.
+            made = await self._computing.adjusted(request, days, rest, nobody=str(failure))
+        if made is None:
+            raise failure
+        return made
 
     def _count(self, made: Computed) -> None:
         answers, stretches = len(made.gathered.answers), len(made.recipe.stretches)

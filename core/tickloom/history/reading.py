@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from operator import attrgetter
 
 from msgspec import Struct
@@ -13,18 +13,19 @@ from msgspec.structs import replace
 
 from tickloom.calendars import Calendar
 from tickloom.history.adjusting import Factors
-from tickloom.history.page import Order
 from tickloom.history.rolling import Roller, period_of
-from tickloom.model import Bar, Interval, Timeliness, day_of
+from tickloom.model import Bar, Interval, Timeliness, begin_of, day_of
 from tickloom.roles import HistoryRequest
 from tickloom.store.bars import BarQuery
-from tickloom.store.days import Days, overlap
+from tickloom.store.days import Days
 from tickloom.store.keeping import bounds
 
 Read = Callable[[BarQuery], AsyncIterator[Sequence[Bar]]]
 
-_DAY = timedelta(days=1)
 _PIECE_BARS = 2_000
+# Of the first stretch from the end, and of the longest one where there is little.
+_FIRST_BARS = 250
+_SPARSE_BARS = 8_000
 # Bars that are computed before other tasks may run.
 _TURN_BARS = 200
 _time = attrgetter("timestamp")
@@ -87,6 +88,12 @@ class Recipe(Struct, frozen=True, kw_only=True):
             return None
         return tuple(self._query(one, one.days) for one in self.stretches)
 
+    def counted(self) -> tuple[BarQuery, ...] | None:
+        """Return of which stored bars one bar each is made; ``None`` = others are needed too."""
+        if self.is_rolled or any(one.bars is not None for one in self.stretches):
+            return None
+        return tuple(self._query(one, one.days) for one in self.stretches)
+
     def _query(self, stretch: Stretch, days: Days) -> BarQuery:
         source = self.source
         since, until = bounds(source.symbol, days)
@@ -101,10 +108,47 @@ class Recipe(Struct, frozen=True, kw_only=True):
 
     async def bars(self, days: Days, read: Read) -> AsyncIterator[Sequence[Bar]]:
         """Yield the bars of whole days, weeks or months, oldest first."""
+        since, until = bounds(self.source.symbol, days)
+        async for piece in self._between(since, until, read):
+            yield piece
+
+    async def backwards(self, days: Days, read: Read) -> AsyncIterator[Sequence[Bar]]:
+        """Yield the bars of whole days, weeks or months, newest first.
+
+        Databases give them oldest first, so that stretches of time are turned round in memory. The
+        first ones are short, so that something is soon there; where there is little they grow.
+        """
+        since, until = bounds(self.source.symbol, days)
+        count = _FIRST_BARS
+        while until > since:
+            begin = self._begin_before(since, until, count)
+            newest = [bar async for piece in self._between(begin, until, read) for bar in piece]
+            newest.reverse()
+            for start in range(0, len(newest), _PIECE_BARS):
+                yield newest[start : start + _PIECE_BARS]
+            most = _PIECE_BARS if len(newest) >= _FIRST_BARS else _SPARSE_BARS
+            count = min(2 * count, most)
+            until = begin
+
+    def _begin_before(self, since: datetime, until: datetime, count: int) -> datetime:
+        """Return when a stretch of so many source bars begins; no bar that is made is cut by it."""
+        span = count * self.source.interval.duration
+        begin = until - span if until - since > span else since
+        if self.is_rolled:
+            symbol = self.source.symbol
+            day = day_of(symbol, begin)
+            if not self.interval.is_intraday:
+                day = period_of(self.interval, day)[0]
+            begin = max(begin_of(symbol, day), since)
+        return begin
+
+    async def _between(
+        self, since: datetime, until: datetime, read: Read
+    ) -> AsyncIterator[Sequence[Bar]]:
         roller = None
         if self.is_rolled:
             roller = Roller(self.source.symbol, self.interval, self.calendar.open_of)
-        async for piece in self.sources(days, read):
+        async for piece in self._sources(since, until, read):
             if self.factors is None and roller is None:
                 yield piece
                 continue
@@ -125,42 +169,27 @@ class Recipe(Struct, frozen=True, kw_only=True):
 
     async def sources(self, days: Days, read: Read) -> AsyncIterator[Sequence[Bar]]:
         """Yield the bars of which those of some days are made, oldest first."""
+        async for piece in self._sources(*bounds(self.source.symbol, days), read):
+            yield piece
+
+    async def _sources(
+        self, since: datetime, until: datetime, read: Read
+    ) -> AsyncIterator[Sequence[Bar]]:
         for stretch in self.stretches:
-            part = overlap(stretch.days, days)
-            if part is None:
+            query = self._query(stretch, stretch.days)
+            query = replace(query, since=max(query.since, since), until=min(query.until, until))
+            if query.since >= query.until:
                 continue
-            query = self._query(stretch, part)
             if stretch.bars is not None:
-                for piece in _between(stretch.bars, query.since, query.until):
+                for piece in _cut(stretch.bars, query.since, query.until):
                     yield piece
                     await asyncio.sleep(0)
                 continue
             async for stored in read(query):
                 yield _without_adjusted_close(stored) if stretch.is_stale else stored
 
-    def windows(self, order: Order) -> Iterator[Days]:
-        """Yield stretches of days that can be read one after the other.
 
-        Oldest first that is all at once, since the store gives bars in that order; newest first
-        each holds some thousand bars, so that these can be turned round in memory.
-        """
-        if order == "asc":
-            yield self.days
-            return
-        length = max(_DAY, _PIECE_BARS * self.source.interval.duration)
-        last = self.days.last
-        while last >= self.days.first:
-            reach = min(length.days - 1, (last - self.days.first).days)
-            first = last - timedelta(days=reach)
-            if self.is_rolled and not self.interval.is_intraday:
-                first = max(period_of(self.interval, first)[0], self.days.first)
-            yield Days(first, last)
-            if first == date.min:
-                return
-            last = first - _DAY
-
-
-def _between(bars: Sequence[Bar], since: datetime, until: datetime) -> Iterator[Sequence[Bar]]:
+def _cut(bars: Sequence[Bar], since: datetime, until: datetime) -> Iterator[Sequence[Bar]]:
     first = bisect_left(bars, since, key=_time)
     last = bisect_left(bars, until, lo=first, key=_time)
     for start in range(first, last, _PIECE_BARS):

@@ -9,7 +9,7 @@ from typing import Protocol
 from tickloom.model import Company, Interval, PriceAdjustment
 from tickloom.store.address import kind_of
 from tickloom.store.bars import BarBatch, BarQuery, BarSpan, ProviderBar, StoredAction, StoredRange
-from tickloom.store.columns import TextForm, TextPiece
+from tickloom.store.columns import Reach, TextForm, TextPiece
 from tickloom.store.days import Days
 from tickloom.store.postgres import PostgresBackend
 from tickloom.store.rows import Record
@@ -84,6 +84,14 @@ class Backend(Protocol):
         """Yield the bars of one provider as text, oldest first, in pieces that begin small.
 
         Nothing is held open in between, as with :meth:`read_bars`.
+
+        Raises:
+            StoreUnavailable: The database is away or was not opened.
+        """
+        ...
+
+    async def read_reach(self, query: BarQuery, most: int, *, newest_first: bool) -> Reach:
+        """Return how far the first bars of one provider go, ``most`` at most.
 
         Raises:
             StoreUnavailable: The database is away or was not opened.
@@ -178,6 +186,10 @@ class NoBackend:
         pieces: tuple[TextPiece, ...] = ()
         for piece in pieces:
             yield piece
+
+    async def read_reach(self, query: BarQuery, most: int, *, newest_first: bool) -> Reach:  # noqa: ARG002 - as its twins
+        """Return nothing: nothing was stored."""
+        return Reach(0, None)
 
     async def read_ranges(
         self,

@@ -107,6 +107,18 @@ def sizes() -> Iterator[int]:
     return chain(_SIZES, repeat(_SIZES[-1]))
 
 
+class Reach(Struct, frozen=True):
+    """How far a number of bars goes.
+
+    Attributes:
+        count: How many there are, at most as many as were asked for.
+        last: When the last of them begins, aware; ``None`` = there is none.
+    """
+
+    count: int
+    last: datetime | None
+
+
 def before(time: datetime) -> datetime:
     """Return the last time before another one; databases know no shorter moments."""
     return time - _MICROSECOND

@@ -25,7 +25,7 @@ from tickloom.model import (
 from tickloom.roles import HistoryRequest
 from tickloom.store.backend import Backend
 from tickloom.store.bars import BarBatch, BarQuery, BarSpan, SeriesKey, StoredRange
-from tickloom.store.columns import TextForm, bars_to_text, behind
+from tickloom.store.columns import Reach, TextForm, bars_to_text, behind
 from tickloom.store.days import Days
 from tickloom.store.keeping import (
     IsSession,
@@ -203,6 +203,18 @@ class HistoryStore:
             backend = await self._open()
             async for piece in backend.read_bars(query, _PIECE_BARS):
                 yield [bar for _, bar in piece]
+        except StoreUnavailable:
+            self._is_open = False
+            raise
+
+    async def reach(self, query: BarQuery, most: int, *, newest_first: bool) -> Reach:
+        """Return how far the first bars of one provider go, ``most`` at most.
+
+        Raises:
+            StoreUnavailable: The database is away.
+        """
+        try:
+            return await (await self._open()).read_reach(query, most, newest_first=newest_first)
         except StoreUnavailable:
             self._is_open = False
             raise

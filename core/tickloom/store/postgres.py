@@ -14,7 +14,7 @@ from tickloom.model import Company, Interval, PriceAdjustment
 from tickloom.settings import redact_url
 from tickloom.store import companies, partitions, postgres_bars, postgres_columns
 from tickloom.store.bars import BarBatch, BarQuery, BarSpan, ProviderBar, StoredAction, StoredRange
-from tickloom.store.columns import TextForm, TextPiece, before, sizes
+from tickloom.store.columns import Reach, TextForm, TextPiece, before, sizes
 from tickloom.store.days import Days
 from tickloom.store.failures import explain_postgres
 from tickloom.store.reading import NEWEST, oldest_first, to_record
@@ -162,6 +162,13 @@ class PostgresBackend:
             if piece is None or piece.count < most:
                 return
             after = piece.last
+
+    async def read_reach(self, query: BarQuery, most: int, *, newest_first: bool) -> Reach:
+        """Return how far the first bars of one provider go."""
+        async with self._connection() as connection:
+            return await postgres_columns.read_reach(
+                connection, query, most, newest_first=newest_first
+            )
 
     async def read_ranges(
         self, symbol: str, interval: Interval, adjustment: PriceAdjustment

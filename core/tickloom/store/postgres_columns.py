@@ -8,7 +8,15 @@ from functools import lru_cache
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
 
 from tickloom.store.bars import BarQuery
-from tickloom.store.columns import SURE, TextForm, TextPiece, can_be_selected, json_parts
+from tickloom.store.columns import (
+    SURE,
+    Reach,
+    TextForm,
+    TextPiece,
+    before,
+    can_be_selected,
+    json_parts,
+)
 
 _ANSWER_LIMIT_S = 30.0
 # Always of one width, and the same whatever the session's zone and date style are.
@@ -17,6 +25,8 @@ _WHERE = (
     "FROM bars WHERE symbol = $1 AND interval = $2 AND adjustment = $3 AND provider = $4 "
     "AND timestamp > $5 AND timestamp < $6 ORDER BY timestamp LIMIT $7"
 )
+_REACH = f"SELECT count(*), max(timestamp) FROM (SELECT timestamp {_WHERE}) AS found"  # noqa: S608 - own names
+_REACH_BACK = _REACH.replace("max(", "min(").replace("BY timestamp", "BY timestamp DESC")
 # Python writes smaller numbers with an exponent, and such text should be the same everywhere.
 _TINY = b"0.000000"
 
@@ -34,6 +44,19 @@ async def read_text(
     if not count:
         return None
     return TextPiece(count, last, None if text is None else _tidy(text.encode()))
+
+
+async def read_reach(
+    connection: asyncpg.Connection, query: BarQuery, most: int, *, newest_first: bool
+) -> Reach:
+    """Return how far the first bars of one provider go."""
+    count, last = await connection.fetchrow(
+        _REACH_BACK if newest_first else _REACH,
+        *(query.symbol, query.interval.value, query.adjustment.value, query.provider),
+        *(before(query.since), query.until, most),
+        timeout=_ANSWER_LIMIT_S,
+    )
+    return Reach(count, last)
 
 
 @lru_cache(maxsize=64)

@@ -16,7 +16,7 @@ from tickloom.settings import redact_url
 from tickloom.store import companies, sqlite_bars, sqlite_columns
 from tickloom.store.address import sqlite_path
 from tickloom.store.bars import BarBatch, BarQuery, BarSpan, ProviderBar, StoredAction, StoredRange
-from tickloom.store.columns import TextForm, TextPiece, before, sizes
+from tickloom.store.columns import Reach, TextForm, TextPiece, before, sizes
 from tickloom.store.days import Days
 from tickloom.store.failures import explain_sqlite
 from tickloom.store.reading import COLUMN_LIST, NEWEST, oldest_first, to_sqlite_record
@@ -108,6 +108,14 @@ class SqliteBackend:
             if piece is None or piece.count < most:
                 return
             after = piece.last
+
+    async def read_reach(self, query: BarQuery, most: int, *, newest_first: bool) -> Reach:
+        """Return how far the first bars of one provider go."""
+        return await self._call(
+            lambda: sqlite_columns.read_reach(
+                self._opened(), query, most, newest_first=newest_first
+            )
+        )
 
     async def read_ranges(
         self, symbol: str, interval: Interval, adjustment: PriceAdjustment

@@ -7,13 +7,16 @@ from datetime import datetime
 from functools import lru_cache
 
 from tickloom.store.bars import BarQuery
-from tickloom.store.columns import TextForm, TextPiece, can_be_selected, json_parts
+from tickloom.store.columns import Reach, TextForm, TextPiece, before, can_be_selected, json_parts
 from tickloom.store.sqlite_bars import time_text
 
 _WHERE = (
     "FROM bars WHERE symbol = ? AND interval = ? AND adjustment = ? AND provider = ? "
     "AND timestamp > ? AND timestamp < ? ORDER BY timestamp LIMIT ?"
 )
+
+_REACH = f"SELECT count(*), max(timestamp) FROM (SELECT timestamp {_WHERE})"  # noqa: S608 - own names
+_REACH_BACK = _REACH.replace("max(", "min(").replace("BY timestamp", "BY timestamp DESC")
 
 
 def read_text(
@@ -28,6 +31,18 @@ def read_text(
     if not count:
         return None
     return TextPiece(count, datetime.fromisoformat(last), None if text is None else _tidy(text))
+
+
+def read_reach(
+    connection: sqlite3.Connection, query: BarQuery, most: int, *, newest_first: bool
+) -> Reach:
+    """Return how far the first bars of one provider go."""
+    values = (
+        *(query.symbol, query.interval.value, query.adjustment.value, query.provider),
+        *(time_text(before(query.since)), time_text(query.until), most),
+    )
+    [(count, last)] = connection.execute(_REACH_BACK if newest_first else _REACH, values)
+    return Reach(count, None if last is None else datetime.fromisoformat(last))
 
 
 @lru_cache(maxsize=64)
