@@ -1,16 +1,25 @@
 """Histories of 100,000 bars out of a database, beside a bare driver that fetches the same rows.
 
 The bare driver gives the rows as it has them, and with them encoded by msgspec; ours gives the
-whole answer in a format, in the pieces that a client gets.
+whole answer in a format, in the pieces that a client gets. How long the first byte of what is stored
+takes is measured over REST, with a server in a process of its own.
 """
 
 from __future__ import annotations
 
+import socket
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from http.client import HTTPConnection
+from itertools import count
+from pathlib import Path
+from statistics import median
+from time import perf_counter, sleep
 from typing import TYPE_CHECKING, Any
 
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
@@ -23,8 +32,8 @@ from pairs import measure_pairs, timed
 from tickloom.clock import SystemClock
 from tickloom.history import HistoryAnswer
 from tickloom.history.formats import FORMATS, Style, encode
-from tickloom.model import Bar, Interval
-from tickloom.store import BarBatch, HistoryStore, open_backend
+from tickloom.model import Bar, Interval, begin_of, day_of
+from tickloom.store import BarBatch, Days, HistoryStore, open_backend
 from tickloom.store.columns import FIELDS
 from tickloom.testing.lag import LoopLag
 
@@ -32,6 +41,8 @@ if TYPE_CHECKING:
     from databases import Template
 
 BARS = 100_000
+DAYS = 11_700
+SECONDS = 300_000
 BATCH = 20_000
 ROUNDS = 7
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -46,9 +57,36 @@ Run = Callable[..., Any]
 encoder = msgspec.json.Encoder(decimal_format="number")
 
 
+def batch(interval: Interval, first: datetime, bars: int) -> BarBatch:
+    """Bars without a gap, and their days as complete."""
+    points = [
+        Bar(
+            timestamp=time,
+            open_price=PRICES[n % 100],
+            high_price=PRICES[n % 97],
+            low_price=PRICES[n % 89],
+            close_price=PRICES[n % 83],
+            volume=1_000 + n,
+        )
+        for n in range(bars)
+        for time in [
+            begin_of("AAPL", first.date() + timedelta(days=n))
+            if interval is Interval.DAY
+            else first + n * interval.duration
+        ]
+    ]
+    days = Days(first.date(), day_of("AAPL", points[-1].timestamp))
+    history = answer(points, interval=interval, start_date=days.first, end_date=days.last)
+    return BarBatch(history=history, complete=(days,))
+
+
 async def fill(url: str) -> None:
     backend = open_backend(url)
     await backend.open()
+    await backend.write_bars([batch(Interval.DAY, datetime(1990, 1, 1, tzinfo=UTC), DAYS)])
+    for n in range(0, SECONDS, BATCH):
+        moment = START + timedelta(seconds=n)
+        await backend.write_bars([batch(Interval.SECOND, moment, min(BATCH, SECONDS - n))])
     for first in range(0, BARS, BATCH):
         points = [
             Bar(
@@ -61,7 +99,9 @@ async def fill(url: str) -> None:
             )
             for n in range(first, first + BATCH)
         ]
-        await backend.write_bars([BarBatch(history=answer(points, interval=Interval.MINUTE))])
+        days = Days(START.date(), (START + timedelta(minutes=first + BATCH)).date())
+        minutes = answer(points, interval=Interval.MINUTE)
+        await backend.write_bars([BarBatch(history=minutes, complete=(days,))])
     await backend.aclose()
 
 
@@ -111,19 +151,13 @@ def ours(
             await work()
         return measured.worst_s
 
-    async def first() -> None:
-        found = HistoryAnswer(head, None, (ASKED,))  # type: ignore[arg-type]  # not asked for
-        async with aclosing(encode(found, store, style)) as pieces:
-            await anext(pieces)
-
     run(work())
     pairs = measure_pairs(
         benchmark, lambda: timed(bare), lambda: timed(lambda: run(work())), ROUNDS
     )
     wanted = {"json": ", wanted 0.5", "arrow": ", wanted 0.8"}.get(name, "")
     told(
-        f"{benchmark.group}, {name}: {pairs}{wanted}; first piece "
-        f"{min(timed(lambda: run(first())) for _ in range(5)) * 1e3:.0f} ms, "
+        f"{benchmark.group}, {name}: {pairs}{wanted}; "
         f"loop held up {min(run(lag()) for _ in range(3)) * 1e3:.1f} ms"
     )
     run(store.aclose())
@@ -158,3 +192,97 @@ def test_postgres_history(
 
     ours(benchmark, postgres_url, run, name, lambda: run(fetch()), told)
     run(connection.close())
+
+
+QUESTIONS = {
+    "days": "interval=1d&start_date=1990-{month:02}-{day:02}&end_date=2021-12-31",
+    "days again": "interval=1d&start_date=1990-01-01&end_date=2021-12-31",
+    "days, newest first": "interval=1d&start_date=1990-{month:02}-{day:02}&end_date=2021-12-30"
+    "&order=desc",
+    "minutes": "interval=1m&start_date=2026-01-01&end_date=2026-03-10",
+    "minutes, limit 50000": "interval=1m&start_date=2026-01-01&end_date=2026-03-10&limit=50000",
+    "minutes, limit 50000, newest first": "interval=1m&start_date=2026-01-01&end_date=2026-03-10"
+    "&limit=50000&order=desc",
+    "hours out of minutes": "interval=1h&start_date=2026-01-{day:02}&end_date=2026-03-10",
+    "seconds, 10 newest": "interval=1s&start_date=2026-01-01&end_date=2026-01-04&order=desc"
+    "&limit=10",
+    "seconds, CSV, newest first": "interval=1s&start_date=2026-01-01&end_date=2026-01-04"
+    "&order=desc&format=csv",
+}
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """An engine, and the address of a server that answers from a database of it."""
+    url = request.getfixturevalue(
+        {"sqlite": "sqlite_url", "postgresql": "postgres_url"}[request.param]
+    )
+    with run_server(url, tmp_path_factory.mktemp("server")) as port:
+        yield request.param, port
+
+
+@contextmanager
+def run_server(url: str, folder: Path) -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    settings = folder / "tickloom.toml"
+    settings.write_text(
+        f'[server]\nport = {port}\nstream_port = 0\n[database]\nurl = "{url}"\n'
+        '[plugins]\nenabled = ["simulated"]\n[logging]\nlevel = "WARNING"\n'
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tickloom", "serve", "--config", str(settings)],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        while True:
+            try:
+                first_byte(port, "/api/v1/market-data/plugins")
+                break
+            except OSError:
+                sleep(0.1)
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def first_byte(port: int, path: str) -> float:
+    """Return after how many seconds the first byte of a body came, connecting included."""
+    began_s = perf_counter()
+    with closing(HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        assert response.read(1), path
+        took_s = perf_counter() - began_s
+        assert response.status == 200, response.read()
+        response.close()
+    return took_s
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+@pytest.mark.benchmark(group="first byte over REST")
+def test_the_first_byte_of_what_is_stored(
+    benchmark: Any, place: tuple[str, int], name: str, told: Callable[[str], Any]
+) -> None:
+    kind, port = place
+    asked = count()
+    taken: list[float] = []
+
+    def ask() -> None:
+        n = next(asked)
+        query = QUESTIONS[name].format(month=n // 28 + 1, day=n % 28 + 1)
+        taken.append(first_byte(port, f"/api/v1/market-data/historical/AAPL?{query}"))
+
+    def idle() -> None:
+        # The answer before was not read to its end, which takes the server a moment to see.
+        sleep(0.05)
+        first_byte(port, "/api/v1/market-data/plugins")
+
+    ask()
+    taken.clear()
+    benchmark.pedantic(ask, setup=idle, rounds=25)
+    told(
+        f"{kind}, {name}: first byte {median(taken) * 1e3:.0f} ms, "
+        f"most {max(taken) * 1e3:.0f} ms of {len(taken)}, wanted 50"
+    )
