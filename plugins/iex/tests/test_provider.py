@@ -1,13 +1,12 @@
+"""What is asked of the vendor for each question, and what comes of it."""
+
 from __future__ import annotations
 
 import asyncio
 import json
-import traceback
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from datetime import UTC, date, datetime
+from collections.abc import Callable
+from datetime import date
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,7 +17,6 @@ from tickloom.errors import (
     CredentialsError,
     InvalidDates,
     NoData,
-    NotConfigured,
     NotEntitled,
     NotSupported,
     ProviderUnavailable,
@@ -26,82 +24,15 @@ from tickloom.errors import (
     TickloomError,
     UnknownSymbol,
 )
-from tickloom.model import (
-    Company,
-    HistoricalData,
-    Interval,
-    PriceAdjustment,
-    Quote,
-    Timeliness,
-    encode_json,
-)
-from tickloom.roles import HistoryRequest, PluginSettings, Secret
-from tickloom.testing import FAULTS, FaultServer, LoopLag, Reply, Request
-from tickloom_iex import tickloom_providers
-from tickloom_iex.capture import CaptureOptions
+from tickloom.model import Interval, PriceAdjustment, Quote, Timeliness, encode_json
+from tickloom.roles import HistoryRequest, Secret
+from tickloom.testing import FaultServer, Reply, Request
 from tickloom_iex.client import IexClient
 from tickloom_iex.options import IexSettings
 from tickloom_iex.provider import IexProvider
 
 Cassette = Callable[[str], tuple[int, bytes]]
-KEY = "sk_TOPSECRET99"
-NOW_MS = round(datetime(2026, 1, 2, 15, 0, tzinfo=UTC).timestamp() * 1000)
-QUOTE = {
-    "symbol": "MSFT",
-    "latestPrice": 101.25,
-    "latestSource": "IEX real time price",
-    "latestUpdate": NOW_MS - 1000,
-    "changePercent": 0.01,
-}
-BAR = {"date": "2025-12-30", "open": 1, "high": 3, "low": 1, "close": 2, "volume": 10} | {
-    f"{mark}{name}": 2 for mark in "uf" for name in ("Open", "High", "Low", "Close")
-}
-COMPANY = {"symbol": "MSFT", "companyName": "Microsoft", "issueType": "cs"}
-SPLIT = {"exDate": "2025-12-30", "toFactor": 4, "fromFactor": 1}
-DIVIDEND = {"exDate": "2025-12-30", "amount": 0.5, "currency": "USD"}
-RATE = {"symbol": "EURUSD", "rate": 1.0875, "timestamp": NOW_MS}
-
-
-def answer(request: Request) -> Reply:
-    path = request.path
-    if path.endswith("/batch"):
-        found: Any = {"MSFT": {"quote": QUOTE}}
-    elif path.startswith("/crypto"):
-        found = QUOTE | {"symbol": "BTCUSD", "primaryExchange": "crypto"}
-    else:
-        found = next(value for part, value in ANSWERS.items() if part in path)
-    return Reply(body=json.dumps(found).encode(), headers={"iexcloud-messages-used": "3"})
-
-
-ANSWERS: dict[str, Any] = {
-    "/quote": QUOTE,
-    "/company": COMPANY,
-    "/dividends": [DIVIDEND],
-    "/splits": [SPLIT],
-    "/chart/1mm": [BAR | {"minute": "10:00"}],
-    "/chart/date/20251230": [BAR | {"minute": "10:00"}],
-    "/chart": [BAR],
-    "/search": [{"symbol": "MSFT", "securityName": "Microsoft"}],
-    "/fx/latest": [RATE],
-}
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[FaultServer]:
-    async with FaultServer(answer) as server:
-        yield server
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(timeout=0.5) as client:
-        yield client
-
-
-def make(http: httpx.AsyncClient, server: FaultServer, **options: Any) -> IexProvider:
-    clock = FakeClock()
-    settings = IexSettings(**({"base_url": server.url, "api_key": Secret(KEY)} | options))
-    return IexProvider(IexClient(http, settings, clock), settings, clock)
+Make = Callable[..., IexProvider]
 
 
 def ask(
@@ -125,7 +56,7 @@ def paths(server: FaultServer) -> list[str]:
 
 
 async def test_one_share_and_several_are_asked_for_in_one_request_each(
-    http: httpx.AsyncClient, server: FaultServer
+    http: httpx.AsyncClient, server: FaultServer, make: Make, key: str
 ) -> None:
     provider = make(http, server)
     one = await provider.get_quotes(["MSFT"])
@@ -133,14 +64,14 @@ async def test_one_share_and_several_are_asked_for_in_one_request_each(
 
     assert paths(server) == ["/stock/MSFT/quote", "/stock/market/batch"]
     assert server.requests[1].query == {
-        "symbols": "MSFT,BRK.B", "types": "quote", "token": KEY
+        "symbols": "MSFT,BRK.B", "types": "quote", "token": key
     }  # fmt: skip
     assert isinstance(one["MSFT"], Quote)
     assert list(two) == ["MSFT"]
 
 
 async def test_pairs_are_asked_for_where_the_vendor_has_them(
-    http: httpx.AsyncClient, server: FaultServer
+    http: httpx.AsyncClient, server: FaultServer, make: Make
 ) -> None:
     found = await make(http, server).get_quotes(["EURUSD=X", "BTC-USD", "^GSPC", "TSCO.L"])
     rate, coin = found["EURUSD=X"], found["BTC-USD"]
@@ -154,7 +85,7 @@ async def test_pairs_are_asked_for_where_the_vendor_has_them(
 
 
 async def test_trouble_with_one_kind_of_symbols_leaves_the_others_alone(
-    http: httpx.AsyncClient,
+    http: httpx.AsyncClient, make: Make, answer: Callable[[Request], Reply]
 ) -> None:
     def broken(request: Request) -> Reply:
         return Reply(status=500) if request.path.startswith("/fx") else answer(request)
@@ -174,14 +105,16 @@ async def test_trouble_with_one_kind_of_symbols_leaves_the_others_alone(
     ],
 )
 async def test_what_is_true_of_all_symbols_is_raised(
-    http: httpx.AsyncClient, status: int, body: bytes, kind: type[TickloomError]
+    http: httpx.AsyncClient, status: int, body: bytes, kind: type[TickloomError], make: Make
 ) -> None:
     async with FaultServer(lambda _: Reply(status=status, body=body)) as server:
         with pytest.raises(kind):
             await make(http, server).get_quotes(["MSFT", "ACME", "EURUSD=X"])
 
 
-async def test_what_concerns_a_symbol_stands_in_its_place(http: httpx.AsyncClient) -> None:
+async def test_what_concerns_a_symbol_stands_in_its_place(
+    http: httpx.AsyncClient, make: Make
+) -> None:
     async with FaultServer(lambda _: Reply(status=404, body=b"Unknown symbol")) as server:
         found = await make(http, server).get_quotes(["MSFT"])
     assert isinstance(found["MSFT"], UnknownSymbol)
@@ -201,16 +134,16 @@ async def test_what_concerns_a_symbol_stands_in_its_place(http: httpx.AsyncClien
     ],
 )
 async def test_the_shortest_chart_that_reaches_back_is_asked_for(
-    http: httpx.AsyncClient, server: FaultServer, start: str, chart: str
+    http: httpx.AsyncClient, server: FaultServer, start: str, chart: str, make: Make
 ) -> None:
     await make(http, server, events=False).get_history(ask(start))
     assert paths(server) == [f"/stock/MSFT/chart/{chart}"]
 
 
 async def test_a_single_day_is_asked_for_by_its_date(
-    http: httpx.AsyncClient, server: FaultServer
+    http: httpx.AsyncClient, server: FaultServer, make: Make, bar: dict[str, Any]
 ) -> None:
-    async with FaultServer(lambda _: Reply(body=json.dumps([BAR]).encode())) as other:
+    async with FaultServer(lambda _: Reply(body=json.dumps([bar]).encode())) as other:
         await make(http, other, events=False).get_history(ask(end="2025-12-30"))
         [request] = other.requests
     assert request.path == "/stock/MSFT/chart/date/20251230"
@@ -218,7 +151,7 @@ async def test_a_single_day_is_asked_for_by_its_date(
 
 
 async def test_days_carry_their_splits_and_dividends(
-    http: httpx.AsyncClient, server: FaultServer
+    http: httpx.AsyncClient, server: FaultServer, make: Make
 ) -> None:
     history = await make(http, server).get_history(ask())
 
@@ -227,7 +160,9 @@ async def test_days_carry_their_splits_and_dividends(
     assert [one.amount for one in history.dividends] == [Decimal("0.5")]
 
 
-async def test_an_endpoint_without_events_still_has_bars(http: httpx.AsyncClient) -> None:
+async def test_an_endpoint_without_events_still_has_bars(
+    http: httpx.AsyncClient, make: Make, answer: Callable[[Request], Reply]
+) -> None:
     def bare(request: Request) -> Reply:
         return answer(request) if "/chart/" in request.path else Reply(status=404)
 
@@ -237,7 +172,7 @@ async def test_an_endpoint_without_events_still_has_bars(http: httpx.AsyncClient
 
 
 async def test_minutes_cost_a_request_for_each_day_of_trading(
-    http: httpx.AsyncClient, server: FaultServer
+    http: httpx.AsyncClient, server: FaultServer, make: Make
 ) -> None:
     history = await make(http, server).get_history(ask("2025-12-30", "2026-01-04", Interval.MINUTE))
     assert sorted(paths(server)) == [
@@ -270,7 +205,7 @@ async def test_the_requests_of_one_question_keep_to_the_limit(
 
 
 async def test_half_hours_are_raw_only_where_no_split_lies_among_them(
-    http: httpx.AsyncClient, server: FaultServer
+    http: httpx.AsyncClient, server: FaultServer, make: Make
 ) -> None:
     provider = make(http, server)
     adjusted = ask(interval=Interval.MINUTES_30, adjustment=PriceAdjustment.SPLITS)
@@ -299,15 +234,16 @@ async def test_bars_that_cannot_be_are_told_apart(
     server: FaultServer,
     request_: HistoryRequest,
     kind: type[TickloomError],
+    make: Make,
 ) -> None:
     with pytest.raises(kind):
         await make(http, server).get_history(request_)
 
 
 async def test_prices_that_are_told_in_another_adjustment_only_are_refused_not_passed_off(
-    http: httpx.AsyncClient,
+    http: httpx.AsyncClient, make: Make, bar: dict[str, Any]
 ) -> None:
-    plain = {key: value for key, value in BAR.items() if key[1:2].islower()}
+    plain = {key: value for key, value in bar.items() if key[1:2].islower()}
     async with FaultServer(lambda _: Reply(body=json.dumps([plain]).encode())) as server:
         provider = make(http, server, events=False)
         with pytest.raises(NotSupported, match="another adjustment"):
@@ -316,7 +252,9 @@ async def test_prices_that_are_told_in_another_adjustment_only_are_refused_not_p
     assert adjusted.data_points[0].close_price == 2
 
 
-async def test_a_refused_range_does_not_stop_other_questions(http: httpx.AsyncClient) -> None:
+async def test_a_refused_range_does_not_stop_other_questions(
+    http: httpx.AsyncClient, make: Make
+) -> None:
     body = b"The API key provided is not valid."
     async with FaultServer(lambda _: Reply(status=403, body=body)) as server:
         with pytest.raises(NotEntitled):
@@ -324,7 +262,7 @@ async def test_a_refused_range_does_not_stop_other_questions(http: httpx.AsyncCl
 
 
 async def test_what_the_endpoint_charges_is_summed(
-    http: httpx.AsyncClient, server: FaultServer
+    http: httpx.AsyncClient, server: FaultServer, make: Make
 ) -> None:
     provider = make(http, server)
     await provider.get_quotes(["MSFT"])
@@ -333,7 +271,7 @@ async def test_what_the_endpoint_charges_is_summed(
 
 
 async def test_a_text_to_search_for_cannot_leave_its_place_in_the_path(
-    http: httpx.AsyncClient, server: FaultServer
+    http: httpx.AsyncClient, server: FaultServer, make: Make
 ) -> None:
     provider = make(http, server)
     await provider.search("../a b?c#d/é", 5)
@@ -342,7 +280,7 @@ async def test_a_text_to_search_for_cannot_leave_its_place_in_the_path(
 
 
 async def test_a_key_is_not_sent_where_there_is_none(
-    http: httpx.AsyncClient, server: FaultServer
+    http: httpx.AsyncClient, server: FaultServer, make: Make
 ) -> None:
     await make(http, server, api_key=None).get_quotes(["MSFT"])
     assert server.requests[0].query == {}
@@ -350,7 +288,7 @@ async def test_a_key_is_not_sent_where_there_is_none(
 
 @pytest.mark.parametrize("options", [{"sandbox": True}, {"api_key": Secret("Tpk_1")}])
 async def test_a_sandbox_is_simulated_and_says_so(
-    http: httpx.AsyncClient, server: FaultServer, options: dict[str, Any]
+    http: httpx.AsyncClient, server: FaultServer, options: dict[str, Any], make: Make
 ) -> None:
     provider = make(http, server, **options)
     quote = (await provider.get_quotes(["MSFT"]))["MSFT"]
@@ -363,44 +301,13 @@ async def test_a_sandbox_is_simulated_and_says_so(
 
 
 async def test_its_notice_says_that_the_vendor_closed(
-    http: httpx.AsyncClient, server: FaultServer
+    http: httpx.AsyncClient, server: FaultServer, make: Make
 ) -> None:
     assert "closed in August 2024" in make(http, server).info.notice
 
 
-def settings_of(**options: Any) -> PluginSettings:
-    return PluginSettings("iex", FakeClock(), lambda kind: kind(**options))
-
-
-async def test_without_an_address_it_is_not_configured(http: httpx.AsyncClient) -> None:
-    with pytest.raises(NotConfigured, match="closed in August 2024"):
-        tickloom_providers(settings_of(), http)
-
-
-async def test_with_an_address_there_is_one_provider(http: httpx.AsyncClient) -> None:
-    [provider] = tickloom_providers(settings_of(base_url="http://127.0.0.1:9/v1"), http)
-    assert provider.info.name == "iex"
-    assert not provider.info.has_stream
-    with pytest.raises(NotSupported):
-        await provider.open_stream()
-
-
-@pytest.mark.parametrize(
-    ("base_url", "names"),
-    [("", ["iex_captures"]), ("http://127.0.0.1:9/v1", ["iex", "iex_captures"])],
-)
-async def test_captures_run_beside_an_endpoint_or_alone(
-    http: httpx.AsyncClient, tmp_path: Path, base_url: str, names: list[str]
-) -> None:
-    captures = CaptureOptions(path=tmp_path)
-    found = tickloom_providers(settings_of(base_url=base_url, captures=captures), http)
-    assert [provider.info.name for provider in found] == names
-    for provider in found:
-        await provider.aclose()
-
-
 async def test_recorded_answers_come_out_as_quotes_bars_and_companies(
-    http: httpx.AsyncClient, cassette: Cassette
+    http: httpx.AsyncClient, cassette: Cassette, make: Make
 ) -> None:
     tapes = {
         "/v1/stock/MSFT/quote": "quote/msft",
@@ -432,70 +339,3 @@ async def test_recorded_answers_come_out_as_quotes_bars_and_companies(
     assert len(minutes.data_points) == 388
     assert company.name == "Microsoft Corp."
     assert isinstance(unknown["INVALID"], UnknownSymbol)
-
-
-QUESTIONS: dict[str, Callable[[IexProvider], Any]] = {
-    "quote": lambda provider: provider.get_quotes(["MSFT"]),
-    "batch": lambda provider: provider.get_quotes(["MSFT", "ACME"]),
-    "pairs": lambda provider: provider.get_quotes(["EURUSD=X", "BTC-USD"]),
-    "days": lambda provider: provider.get_history(ask()),
-    "minutes": lambda provider: provider.get_history(ask(interval=Interval.MINUTE)),
-    "half hours": lambda provider: provider.get_history(ask(interval=Interval.MINUTES_30)),
-    "company": lambda provider: provider.get_company("MSFT"),
-    "search": lambda provider: provider.search("MS", 3),
-}
-
-
-@pytest.mark.parametrize("fault", sorted(FAULTS))
-@pytest.mark.parametrize("question", sorted(QUESTIONS))
-async def test_every_fault_ends_in_a_value_or_an_error_of_ours_that_hides_the_key(
-    http: httpx.AsyncClient, server: FaultServer, fault: str, question: str
-) -> None:
-    provider = make(http, server)
-    server.fault = FAULTS[fault]
-    told = ""
-    try:
-        # The host puts a limit on each call; a drip has no other end.
-        async with asyncio.timeout(2):
-            found = await QUESTIONS[question](provider)
-        assert isinstance(found, dict | HistoricalData | Company | list)
-        told = repr(found)
-    except (TickloomError, TimeoutError) as error:
-        told = "".join(traceback.format_exception(error))
-    assert KEY not in told
-
-
-@asynccontextmanager
-async def endpoint_with(body: bytes) -> AsyncIterator[FaultServer]:
-    async with FaultServer(lambda _: Reply(body=body)) as server:
-        yield server
-
-
-LONG = {
-    "a chart": json.dumps([BAR | {"label": "x" * 500}] * 12_000).encode(),
-    "a dense chart": json.dumps([BAR] * 26_000).encode(),
-    "many numbers": b"[" + b"1," * 4_000_000 + b"1]",
-    "a deep list": b"[" * 8_000_000,
-    "many names": json.dumps({f"S{number}": {} for number in range(500_000)}).encode(),
-    "a long text": json.dumps([{"symbol": "x" * 8_000_000}]).encode(),
-    "a long number": b'[{"open": ' + b"9" * 8_000_000 + b"}]",
-}
-
-
-@pytest.mark.parametrize("question", ["batch", "company", "days", "pairs", "quote", "search"])
-@pytest.mark.parametrize("body", sorted(LONG))
-async def test_a_long_answer_does_not_hold_up_the_loop(
-    http: httpx.AsyncClient, body: str, question: str
-) -> None:
-    async with endpoint_with(LONG[body]) as server:
-        provider = make(http, server, events=False)
-        worst_s = 9.0
-        # Whatever else runs on this machine may hold it up too, but hardly three times.
-        for _ in range(3):
-            async with LoopLag() as lag:
-                with suppress(TickloomError):
-                    await QUESTIONS[question](provider)
-            worst_s = min(worst_s, lag.worst_s)
-            if worst_s < 0.05:
-                break
-    assert worst_s < 0.05

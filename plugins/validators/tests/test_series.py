@@ -339,46 +339,6 @@ def test_the_hook_hands_over_what_is_switched_on() -> None:
     assert all(isinstance(check, SeriesValidator) for check in checks)
 
 
-ANY = st.decimals(allow_nan=True, allow_infinity=True) | st.decimals(1, 200, places=2)
-BARS = st.builds(
-    Bar,
-    timestamp=st.integers(1, 40_000).map(lambda hours: BEGIN + timedelta(hours=hours)),
-    open_price=ANY,
-    high_price=ANY,
-    low_price=ANY,
-    close_price=ANY,
-    volume=st.none() | st.integers(-5, 10**12),
-    adjusted_close=st.none() | ANY,
-)
-DAYS = st.dates(date(1970, 1, 2), date(2100, 1, 1))
-AMOUNTS = st.decimals(allow_nan=True, allow_infinity=True) | st.decimals(0, 50, places=3)
-
-
-@settings(deadline=None, max_examples=100)
-@given(
-    st.lists(BARS, max_size=12, unique_by=lambda bar: bar.timestamp),
-    st.lists(st.builds(Split, day=DAYS, ratio=AMOUNTS), max_size=3),
-    st.lists(st.builds(Dividend, day=DAYS, amount=AMOUNTS), max_size=5),
-    st.sampled_from([Interval.MINUTES_15, Interval.DAY, Interval.WEEK]),
-    st.sampled_from(PriceAdjustment),
-)
-def test_any_series_is_judged(bars, splits, dividends, interval, adjustment) -> None:
-    history = replace(
-        series(),
-        data_points=tuple(sorted(bars, key=lambda bar: bar.timestamp)),
-        splits=tuple(splits),
-        dividends=tuple(dividends),
-        interval=interval,
-        adjustment=adjustment,
-    )
-    moments = {bar.timestamp for bar in bars}
-    for check in make_series_validators(ValidatorOptions()):
-        for finding in check.check_series(history):
-            assert finding.timestamp in moments
-            assert finding.reason
-            assert finding.quality is not Quality.OK
-
-
 @settings(deadline=None, max_examples=25)
 @given(st.integers(0, 2**32), st.sampled_from([0.001, 0.01, 0.03]))
 def test_a_clean_walk_is_rarely_flagged(seed, noise) -> None:
