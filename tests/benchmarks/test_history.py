@@ -1,8 +1,8 @@
 """Histories of 100,000 bars out of a database, beside a bare driver that fetches the same rows.
 
 The bare driver gives the rows as it has them, and with them encoded by msgspec; ours gives the
-whole answer in a format, in the pieces that a client gets. How long the first byte of what is stored
-takes is measured over REST, with a server in a process of its own.
+whole answer in a format, in the pieces that a client gets. The time to the first byte of stored
+history is measured over REST, with a server in a process of its own.
 """
 
 from __future__ import annotations

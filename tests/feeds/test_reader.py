@@ -21,7 +21,7 @@ from tickloom.errors import (
     UnknownSymbol,
 )
 from tickloom.feeds import Reader, Router
-from tickloom.model import Quote
+from tickloom.model import Interval, Quote
 from tickloom.roles import HistoryRequest
 
 
