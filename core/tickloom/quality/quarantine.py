@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Literal, Protocol
 from uuid import UUID
 
+import msgspec
 from loguru import logger
 from msgspec import Struct
 
@@ -203,7 +204,7 @@ def page_of(
         raise RequestError("no such state", found=state, expected="held, released or dropped")
     refuse_nul(**filters)
     before = None if token is None else _read_token(token)
-    return Page(most=most, before=before, **filters)  # type: ignore[arg-type]  # checked above
+    return msgspec.convert({"most": most, "before": before, **filters}, Page)
 
 
 def refuse_nul(**filters: str | None) -> None:
