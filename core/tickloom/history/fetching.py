@@ -7,7 +7,6 @@ from datetime import date, timedelta
 
 from msgspec.structs import replace
 
-from tickloom.calendars import Calendars
 from tickloom.errors import NoData, NotSupported, StoreUnavailable, TickloomError
 from tickloom.history.computing import Computed, Computing
 from tickloom.history.planning import PERIODS, Look, asked_part
@@ -44,16 +43,12 @@ class Fetching:
     Args:
         supply: Where bars come from.
         computing: Adjusts them.
-        calendars: Say where longer bars begin, also without a database.
         tellers: See above.
     """
 
-    def __init__(
-        self, supply: Supply, computing: Computing, calendars: Calendars, tellers: Tellers
-    ) -> None:
+    def __init__(self, supply: Supply, computing: Computing, tellers: Tellers) -> None:
         self._supply = supply
         self._computing = computing
-        self._calendars = calendars
         self._tellers = tellers
 
     async def made(
@@ -107,8 +102,6 @@ class Fetching:
         part = asked_part(request, days, self._supply.today(request.symbol))
         within = Days(part.start, part.end)
         look = await self._supply.look(replace(request, interval=shorter), within)
-        calendar = await self._calendars.get(request.symbol, within.first, within.last)
-        look = replace(look, calendar=calendar)
         if look.stretches:
             _check(look, look.missing)
             found = await self._supply.gather(look, rest)

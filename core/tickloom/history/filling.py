@@ -66,10 +66,9 @@ class Histories:
         tellers: Tellers = lambda _symbol: (),
     ) -> None:
         self._store = store
-        calendars = calendars or Calendars()
-        self._supply = Supply(store, ask, clock, calendars, tells_actions, able)
+        self._supply = Supply(store, ask, clock, calendars or Calendars(), tells_actions, able)
         self._computing = Computing(self._supply, clock)
-        self._fetching = Fetching(self._supply, self._computing, calendars, tellers)
+        self._fetching = Fetching(self._supply, self._computing, tellers)
         self._asking: SingleFlight[Computed] = SingleFlight()
         self._counts = {
             "from_store": 0,
