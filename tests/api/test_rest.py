@@ -182,11 +182,11 @@ MISTAKES: list[tuple[str, str, Any, int, str, str]] = [
     ),
     (
         "GET",
-        "/historical/AAPL?start_date=2026-01-02&interval=1wk",
+        "/historical/AAPL?start_date=2026-01-02&interval=1s",
         None,
         404,
         "not-supported",
-        "scripted cannot",
+        "scripted has bars of 1d, 1m",
     ),
     (
         "GET",

@@ -317,3 +317,18 @@ async def test_partitions_of_quotes_are_made_while_others_write(postgres: Postgr
 
         assert await count_rows(database.url) == 250
         assert await count_rows(database.url, "market_data_other") == 0
+
+
+async def test_replicas_store_the_same_quotes_at_the_same_moment(postgres: Postgres) -> None:
+    async with postgres() as database:
+        backends = [open_backend(database.url) for _ in range(4)]
+        await asyncio.gather(*(backend.open() for backend in backends))
+        now = datetime.now(UTC)
+        for number in range(40):
+            time = now - timedelta(seconds=number)
+            quotes = [(make_quote(f"S{n}", timestamp=time), "") for n in range(50)]
+            await asyncio.gather(*(backend.write(quotes) for backend in backends))
+        for backend in backends:
+            await backend.aclose()
+
+        assert await count_rows(database.url) == 2_000

@@ -98,13 +98,20 @@ class PostgresBackend:
         newest = {key_of_quote(record[0]): record for record in records}
         async with self._connection() as connection:
             await self._make_days(connection, newest)
-            async with connection.transaction():
-                rows = _rows(newest.values())
-                await connection.copy_records_to_table(
-                    _STAGING, records=rows, columns=COLUMNS, timeout=_ANSWER_LIMIT_S
-                )
-                await connection.execute(_UPSERT)
+            try:
+                await self._upsert(connection, newest.values())
+            except asyncpg.UniqueViolationError:
+                # Another replica inserted one of the rows in the same moment: ON CONFLICT looks at
+                # one index only, and the other one was the first to notice. Now both know it.
+                await self._upsert(connection, newest.values())
         return len(records)
+
+    async def _upsert(self, connection: asyncpg.Connection, records: Iterable[Record]) -> None:
+        async with connection.transaction():
+            await connection.copy_records_to_table(
+                _STAGING, records=_rows(records), columns=COLUMNS, timeout=_ANSWER_LIMIT_S
+            )
+            await connection.execute(_UPSERT)
 
     async def _make_days(self, connection: asyncpg.Connection, keys: Iterable[Row]) -> None:
         # What is no time at all is refused with its row.
