@@ -273,15 +273,30 @@ async def test_where_nobody_has_shorter_bars_either_the_first_refusal_is_told(
         await fetching.history(ask(*WEEK, Interval.MINUTES_15))
 
 
-async def test_shorter_bars_of_two_providers_are_asked_of_one(
+async def test_days_of_two_providers_are_asked_of_one_for_a_week(
     fetching: Histories, plain: Plain
 ) -> None:
-    await fetching.history(ask(WEEK[0], date(2026, 1, 7), Interval.MINUTE))
+    await fetching.history(ask(WEEK[0], date(2026, 1, 7)))
     plain.vendor.fields = {"provider": "other"}
-    made = await fetching.history(ask(*WEEK, Interval.HOUR))
+    made = await fetching.history(ask(WEEK[0], date(2026, 1, 11), Interval.WEEK))
 
     assert [one.provider for one in made.sources] == ["other"]
-    assert plain.asked()[-1] == ("1m", *WEEK)
+    assert plain.asked()[-1] == ("1d", WEEK[0], date(2026, 1, 11))
+
+
+async def test_hours_of_each_day_are_of_the_provider_that_has_its_minutes(
+    fetching: Histories, plain: Plain
+) -> None:
+    await fetching.history(ask(date(2026, 1, 8), WEEK[1], Interval.MINUTE))
+    plain.vendor.fields = {"provider": "other"}
+    first = await fetching.history(ask(*WEEK, Interval.HOUR))
+    plain.vendor.failure = ProviderUnavailable("unplugged")
+    again = await fetching.history(ask(*WEEK, Interval.HOUR))
+
+    assert [one.provider for one in first.sources] == ["other", "scripted"]
+    assert plain.asked()[1:] == [("1m", WEEK[0], date(2026, 1, 7))]
+    assert len(first.data_points) == 5 * 7
+    assert encoded(again) == encoded(first)
 
 
 async def test_stored_minutes_are_adjusted_though_they_are_too_many_to_ask_for(

@@ -95,7 +95,10 @@ class Fetching:
     async def _rolled(
         self, request: HistoryRequest, days: Days, rest: Days | None
     ) -> Gathered | None:
-        """Return the shorter bars of one provider; ``None`` = no bars are made of shorter ones."""
+        """Return the shorter bars; ``None`` = no bars are made of shorter ones.
+
+        No bar is made of those of two providers: these share no day, but they may share a week.
+        """
         shorter = FINER.get(request.interval)
         if shorter is None:
             return None
@@ -105,11 +108,11 @@ class Fetching:
         if look.stretches:
             _check(look, look.missing)
             found = await self._supply.gather(look, rest)
-            if found is not None and found.look.provider is not None:
+            if found is not None and (shorter.is_intraday or found.look.provider is not None):
                 return found
         _check(look, (within,))
         found = await self._supply.whole(look)
-        if found.look.provider is None:
+        if not shorter.is_intraday and found.look.provider is None:
             # Bars are made of one provider's alone; the newest one's say the most.
             named = replace(look.request, provider=found.look.stretches[-1].provider)
             found = await self._supply.whole(replace(look, request=named))
