@@ -212,6 +212,28 @@ async def test_bars_that_an_ended_process_left_on_disk_are_stored_at_the_start(
     assert await stored(database) == [("live", BEGIN + timedelta(minutes=7), Decimal("10.25"))]
 
 
+async def test_a_damaged_bar_on_disk_is_counted_as_lost(
+    database: Database, store: HistoryStore, tmp_path: Path
+) -> None:
+    left = bars_on_disk(tmp_path / "j")
+    names = KeptBar.__struct_fields__
+    bars = [KeptBar(**{name: getattr(live(n), name) for name in names}) for n in range(3)]
+    assert left.append(bars) == (3, [])
+    left.close()
+    [path] = (tmp_path / "j").glob("*/*.log")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0x40
+    path.write_bytes(data)
+
+    keeper = BarKeeper(store, SystemClock(), KEPT, bars_on_disk(tmp_path / "j"))
+    keeper.start()
+    while not keeper.stats()["stored"] or keeper.stats()["journal_rows"]:
+        await asyncio.sleep(0.01)
+    await keeper.aclose()
+    assert keeper.stats()["lost"] == 1
+    assert len(await stored(database)) == 2
+
+
 @pytest.mark.usefixtures("impatient")
 async def test_what_cannot_be_written_at_the_end_is_on_disk(
     database: Database, store: HistoryStore, tmp_path: Path

@@ -87,7 +87,9 @@ class BarKeeper:
         self._tasks: list[asyncio.Task[None]] = []
         self._is_closed = False
         self._telling = Telling(clock)
-        names = ("stored", "journaled", "rejected", "told_unstored", "dropped", "unwritten")
+        names = (
+            *("stored", "journaled", "rejected", "told_unstored", "dropped", "unwritten", "lost"),
+        )
         self._counts = dict.fromkeys(names, 0)
 
     def start(self) -> None:
@@ -186,6 +188,10 @@ class BarKeeper:
         while self._journal.rows:
             piece = await asyncio.to_thread(self._journal.peek, _MOST_AT_ONCE)
             await self._write(piece.records)
+            if piece.lost:
+                self._counts["lost"] += piece.lost
+                text = "{} closed bars in the journal cannot be read any more"
+                self._telling.warn("lost", text, self._counts["lost"])
             await asyncio.to_thread(self._journal.advance)
 
     async def _clear_journal(self) -> None:
