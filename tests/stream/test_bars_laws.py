@@ -8,7 +8,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
@@ -141,6 +141,20 @@ def check_course(messages: list[Any]) -> None:
         st.tuples(st.integers(0, 600), st.integers(1, 9), st.sampled_from([0, 0, 1, 90])),
         max_size=40,
     )
+)
+# Bars of three minutes that came at once, and were held until they were told.
+@example(
+    [
+        (277, 6, 0),
+        (100, 4, 0),
+        (323, 7, 0),
+        (187, 6, 0),
+        (466, 7, 1),
+        (355, 3, 1),
+        (403, 9, 0),
+        (439, 2, 1),
+        (70, 7, 0),
+    ]
 )
 def test_every_tick_is_in_a_bar_or_counted_as_left_out(steps: list[tuple[int, int, int]]) -> None:
     async def run() -> None:

@@ -276,6 +276,9 @@ class Book:
                     bar.volume = traded(bar.reached, before, knows_begin=self._is_daily)
                 yield bar
                 bar.changed, bar.was_closed = False, bar.is_closed
+        if self.bars:
+            # Some were held only until they were told.
+            self._forget()
 
     def close(self) -> None:
         """Expect nothing more of the newest bar."""
