@@ -260,27 +260,32 @@ def template() -> Iterator[Template]:
     asyncio.run(made.drop())
 
 
+@asynccontextmanager
+async def _opened(
+    kind: str, folder: Path, template: Template, *, with_tables: bool
+) -> AsyncIterator[Database]:
+    if kind == "sqlite":
+        yield SqliteFile(folder / "quotes.db")
+    else:
+        async with open_postgres(template, with_tables=with_tables) as made:
+            yield made
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def database(
     request: pytest.FixtureRequest, tmp_path: Path, template: Template
 ) -> AsyncIterator[Database]:
     """Give a database; on PostgreSQL it has its tables, so that only tests of that make them."""
-    if request.param == "sqlite":
-        yield SqliteFile(tmp_path / "quotes.db")
-    else:
-        async with open_postgres(template, with_tables=True) as made:
-            yield made
+    async with _opened(request.param, tmp_path, template, with_tables=True) as opened:
+        yield opened
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def empty_database(
     request: pytest.FixtureRequest, tmp_path: Path, template: Template
 ) -> AsyncIterator[Database]:
-    if request.param == "sqlite":
-        yield SqliteFile(tmp_path / "quotes.db")
-    else:
-        async with open_postgres(template, with_tables=False) as made:
-            yield made
+    async with _opened(request.param, tmp_path, template, with_tables=False) as opened:
+        yield opened
 
 
 @pytest.fixture
