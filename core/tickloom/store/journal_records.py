@@ -49,6 +49,7 @@ def encode_record(record: Record) -> bytes:
         BadRecord: A value is none that can be written, or it is longer than 16 MiB.
     """
     quote, epoch = record
+    what = f"the quote of {quote.symbol!r} by {quote.provider!r}"
     try:
         extra = quote.additional_data
         if extra is None:
@@ -57,20 +58,22 @@ def encode_record(record: Record) -> bytes:
             text = encode_json(extra).decode()
             payload = _encode((epoch, replace(quote, additional_data=None), text))
     except _UNFIT as error:
-        raise BadRecord(
-            f"the quote of {quote.symbol!r} by {quote.provider!r} cannot be kept",
-            found=verbatim(f"{type(error).__name__}: {error}"),
-        ) from error
+        raise _unfit(what, error) from error
+    return _framed(payload, what)
+
+
+def _unfit(what: str, error: Exception) -> BadRecord:
+    found = verbatim(f"{type(error).__name__}: {error}")
+    return BadRecord(f"{what} cannot be kept", found=found)
+
+
+def _framed(payload: bytes, what: str) -> bytes:
     if len(payload) > LONGEST:
         raise BadRecord(
-            f"the quote of {quote.symbol!r} by {quote.provider!r} is too long to be kept",
+            f"{what} is too long to be kept",
             found=verbatim(f"{len(payload)} bytes"),
             expected=f"at most {LONGEST}",
         )
-    return _framed(payload)
-
-
-def _framed(payload: bytes) -> bytes:
     return _HEAD.pack(len(payload), _checksum(payload)) + payload
 
 
@@ -154,15 +157,14 @@ def encode_bar(bar: KeptBar) -> bytes:
     """Return a bar as it stands in a segment.
 
     Raises:
-        BadRecord: A value is none that can be written.
+        BadRecord: A value is none that can be written, or it is longer than 16 MiB.
     """
+    what = f"a bar of {bar.symbol!r}"
     try:
-        return _framed(_encode(bar))
+        payload = _encode(bar)
     except _UNFIT as error:
-        raise BadRecord(
-            f"a bar of {bar.symbol!r} cannot be kept",
-            found=verbatim(f"{type(error).__name__}: {error}"),
-        ) from error
+        raise _unfit(what, error) from error
+    return _framed(payload, what)
 
 
 def decode_bar(payload: bytes) -> KeptBar:
@@ -187,20 +189,12 @@ def encode_kept(kept: Kept) -> bytes:
         BadRecord: A value is none that can be written, or it is longer than 16 MiB.
     """
     letter = b"h" if isinstance(kept, Held) else b"e"
+    what = f"what {kept.provider!r} gave for {kept.symbol!r}"
     try:
         payload = letter + payload_of(kept).encode()
     except _UNFIT as error:
-        raise BadRecord(
-            f"what {kept.provider!r} gave for {kept.symbol!r} cannot be kept",
-            found=verbatim(f"{type(error).__name__}: {error}"),
-        ) from error
-    if len(payload) > LONGEST:
-        raise BadRecord(
-            f"what {kept.provider!r} gave for {kept.symbol!r} is too long to be kept",
-            found=verbatim(f"{len(payload)} bytes"),
-            expected=f"at most {LONGEST}",
-        )
-    return _framed(payload)
+        raise _unfit(what, error) from error
+    return _framed(payload, what)
 
 
 def decode_kept(payload: bytes) -> Kept:
